@@ -1,0 +1,1 @@
+"""Two songs in, one mash-up out: the audio, without any Discord."""
