@@ -61,6 +61,7 @@ _REPORT_EVERY = 5 * SAMPLE_RATE
 _RATES_HZ = range(4_000, 384_001)
 _MOST_CHANNELS = 16
 _DAMAGED_SHARE = 0.1
+_COMMON_FORMATS = "Send it as mp3, m4a, ogg, flac or wav."
 
 # Names of FFmpeg's demuxers and decoders (`ffmpeg -demuxers`, `-decoders`). Playlists (hls, dash,
 # concat, sdp), image and subtitle formats are absent on purpose: they make FFmpeg open other
@@ -146,6 +147,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _no_audio(shown: str) -> UnreadableAudioError:
+    return UnreadableAudioError(
+        f"{shown} is not an audio file that can be read.", hint=_COMMON_FORMATS
+    )
+
+
 def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
     return SongLengthError(
         f"{shown} {finding}; the longest song is {clock(longest_s)}.",
@@ -157,7 +164,8 @@ def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
 def _opened(path: Path, shown: str) -> Iterator[InputContainer]:
     # A pipe or a device would block or never end, so only regular files pass.
     if not path.is_file():
-        finding = "is a folder, not a song" if path.is_dir() else "does not exist"
+        finding = "is not a file" if path.exists() else "does not exist"
+        finding = "is a folder, not a song" if path.is_dir() else finding
         raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.")
     if path.stat().st_size == 0:
         raise UnreadableAudioError(f"{shown} is empty.", hint="Send the file again.")
@@ -172,10 +180,7 @@ def _opened(path: Path, shown: str) -> Iterator[InputContainer]:
             try:
                 container = av.open(file, "r", options=options, metadata_errors="replace")
             except av.FFmpegError as error:
-                raise UnreadableAudioError(
-                    f"{shown} is not an audio file that can be read.",
-                    hint="Send it as mp3, m4a, ogg, flac or wav.",
-                ) from error
+                raise _no_audio(shown) from error
             with container:
                 yield container
     except PermissionError as error:
@@ -194,7 +199,7 @@ def _sound_track(container: InputContainer, shown: str) -> AudioStream:
     if context is None:
         raise UnreadableAudioError(
             f"{shown} holds sound in a form that cannot be read, or is copy-protected.",
-            hint="Send it as mp3, m4a, ogg, flac or wav.",
+            hint=_COMMON_FORMATS,
         )
     _check_form(stream.sample_rate, stream.channels, shown)
     return stream
@@ -204,7 +209,7 @@ def _check_form(rate_hz: int, channels: int, shown: str) -> None:
     if rate_hz not in _RATES_HZ or not 1 <= channels <= _MOST_CHANNELS:
         raise UnreadableAudioError(
             f"{shown} claims {channels} channels at {rate_hz} Hz, which no song has.",
-            hint="Send it as mp3, m4a, ogg, flac or wav.",
+            hint=_COMMON_FORMATS,
         )
 
 
@@ -240,7 +245,7 @@ def _read(
         blocks.append(block)
         length += block.shape[1]
         if length > (longest_s + _PADDING_S) * SAMPLE_RATE:
-            raise _too_long(shown, "goes on and on", longest_s)
+            raise _too_long(shown, "is too long", longest_s)
         if length - told >= _REPORT_EVERY:
             told = length
             on_fraction(min(1.0, length / SAMPLE_RATE / (declared_s or longest_s)))
@@ -262,7 +267,7 @@ def _frames(container: InputContainer, stream: AudioStream, tally: _Tally) -> It
             return
         if packet is None:
             return
-        tally.packets += packet.size > 0
+        tally.packets += 1
         try:
             frames = stream.decode(packet)
         except av.FFmpegError:
@@ -288,20 +293,25 @@ def _stereo_blocks(frames: Iterator[AudioFrame], shown: str) -> Iterator[Signal]
         resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE, min(channels, 2), dtype="float32")
         for frame in itertools.chain([first], group, [None]):
             for mixed in mixer.resample(frame):
-                yield resampler.resample_chunk(mixed.to_ndarray().T.copy()).T
+                # Floating-point files may hold what is no number, and one would spread.
+                block = np.nan_to_num(mixed.to_ndarray().T, nan=0.0, posinf=0.0, neginf=0.0)
+                yield resampler.resample_chunk(np.ascontiguousarray(block)).T
         yield resampler.resample_chunk(np.zeros((0, min(channels, 2)), np.float32), last=True).T
 
 
 def _check_yield(tally: _Tally, length_s: float, declared_s: float, shown: str) -> None:
-    if tally.failed > _DAMAGED_SHARE * tally.packets:
-        share = tally.failed / max(tally.packets, 1)
+    # The one packet at which a file breaks off is no damage.
+    if tally.failed > 1 + _DAMAGED_SHARE * tally.packets:
+        share = tally.failed / tally.packets
         raise UnreadableAudioError(
-            f"{shown} is damaged: {min(share, 1.0):.0%} of it cannot be read.",
+            f"{shown} is damaged: {share:.0%} of it cannot be read.",
             hint="Send another copy.",
         )
     if length_s >= SHORTEST_S:
         return
-    if declared_s >= SHORTEST_S or length_s == 0:
+    if length_s == 0:
+        raise _no_audio(shown)
+    if declared_s >= SHORTEST_S:
         raise UnreadableAudioError(
             f"{shown} breaks off after {length_s:.1f} s.", hint="Send another copy."
         )
