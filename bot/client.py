@@ -1,0 +1,210 @@
+"""The wiring: one client, its command tree, its workers, and how they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import secrets
+import signal
+from typing import TYPE_CHECKING, Any
+
+import aiofiles
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot import render
+from bot.commands import add_commands
+from bot.desk import MergeDesk
+from bot.files import delete_orphans, http_fetch
+from bot.jobs import JobQueue
+from bot.replies import Reply
+from bot.tasks import make_merger
+from bot.workers import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bot.config import Config
+    from bot.files import Fetch
+    from bot.tasks import MergeTask
+    from bot.workers import Work
+    from pipeline.types import MergeResult
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 10.0
+"""How long a stopping bot takes to tell the people who wait, in seconds."""
+
+
+class Tree(app_commands.CommandTree["VocalClient"]):
+    """The commands, and the one place where an error becomes an answer."""
+
+    async def interaction_check(self, _interaction: discord.Interaction[VocalClient], /) -> bool:
+        """Remember who is being served, so that a stopping bot can wait for their answers."""
+        task = asyncio.current_task()
+        if task is not None:
+            self.client.served.add(task)
+            task.add_done_callback(self.client.served.discard)
+        return True
+
+    async def on_error(
+        self, interaction: discord.Interaction[VocalClient], error: app_commands.AppCommandError, /
+    ) -> None:
+        """Answer an error in one sentence; the log has the rest under a reference code."""
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        reference = secrets.token_hex(3).upper()
+        if render.is_ours(cause):
+            log.error("%s: a command failed", reference, exc_info=cause)
+        else:
+            log.info("refused: %s", cause)
+        try:
+            await Reply.to(interaction).refuse(render.error_sentence(cause, reference))
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as unsent:
+            log.warning("%s: nobody could be told: %s", reference, unsent)
+
+
+class VocalClient(discord.Client):
+    """The bot.
+
+    Parameters
+    ----------
+    config
+        Its settings.
+    make_work
+        What each worker does; merging, unless a test says otherwise.
+    fetch
+        How attachments are read; over HTTP, unless a test says otherwise.
+    edit_every_s
+        How often a reply may be edited, in seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        make_work: Callable[[], Work[MergeTask, MergeResult]] | None = None,
+        fetch: Fetch | None = None,
+        edit_every_s: float = 1.2,
+    ) -> None:
+        # Slash commands need no privileged intent; `guilds` keeps the cache of servers.
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+        )
+        self.config = config
+        self.tree = Tree(self)
+        self.served: set[asyncio.Task[Any]] = set()
+        work = make_work or functools.partial(
+            make_merger,
+            config.model_dir.absolute(),
+            config.model_location,
+            config.separator,
+            config.log_level,
+        )
+        self.workers = [Worker(work) for _ in range(config.workers)]
+        self.queue: JobQueue[MergeTask, MergeResult] = JobQueue(
+            self.workers,
+            limit=config.queue_limit,
+            limit_per_user=config.jobs_per_user,
+            deadline_s=config.job_timeout_s,
+        )
+        self._session: aiohttp.ClientSession | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
+        add_commands(self.tree, desk, self.queue)
+
+    async def _fetch(self, url: str) -> AsyncIterator[bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        async for piece in http_fetch(self._session)(url):
+            yield piece
+
+    async def setup_hook(self) -> None:
+        """Clear away what a killed run left, and register the commands if they changed."""
+        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        orphans = await asyncio.to_thread(delete_orphans, self.config.data_dir / "jobs")
+        if orphans:
+            log.info("deleted the files of %d jobs of an earlier run", orphans)
+        await self.sync_if_changed()
+
+    async def sync_if_changed(self) -> bool:
+        """Register the commands with Discord unless it has these very ones already.
+
+        Returns
+        -------
+        bool
+            Whether they were registered; Discord allows 200 such creations a day.
+        """
+        guild = None
+        if self.config.dev_guild_id is not None:
+            guild = discord.Object(self.config.dev_guild_id)
+            self.tree.copy_global_to(guild=guild)
+        commands = [command.to_dict(self.tree) for command in self.tree.get_commands(guild=guild)]
+        everything = [self.application_id, self.config.dev_guild_id, commands]
+        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+        path = self.config.data_dir / "commands.sha256"
+        with contextlib.suppress(FileNotFoundError):
+            async with aiofiles.open(path, encoding="ascii") as file:
+                if await file.read() == digest:
+                    return False
+        await self.tree.sync(guild=guild)
+        async with aiofiles.open(path, "w", encoding="ascii") as file:
+            await file.write(digest)
+        log.info("registered %d commands", len(commands))
+        return True
+
+    async def on_ready(self) -> None:
+        """Say that the bot is there."""
+        log.info("ready as %s in %d servers", self.user, len(self.guilds))
+
+    async def close(self) -> None:
+        """Take no more orders, tell the people who wait, end the workers, and leave."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self.queue.close()
+        served = self.served - {asyncio.current_task()}
+        if served:
+            await asyncio.wait(served, timeout=GOODBYE_S)
+        for worker in self.workers:
+            await worker.stop()
+        if self._session is not None:
+            await self._session.close()
+        await super().close()
+
+
+async def serve(client: VocalClient, token: str) -> None:
+    """Run a bot until it is told to stop by SIGTERM or SIGINT.
+
+    Raises
+    ------
+    discord.LoginFailure
+        Discord does not accept the token.
+    aiohttp.ClientError
+        Discord cannot be reached.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with client:
+        running = asyncio.create_task(client.start(token))
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if stop.is_set():
+            log.info("told to stop")
+        await client.close()
+        if stop.is_set():
+            running.cancel()
+            await asyncio.wait({running})
+    if not running.cancelled():
+        running.result()
