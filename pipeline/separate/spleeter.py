@@ -20,6 +20,8 @@ import scipy.fft
 import scipy.signal
 
 from pipeline.errors import ModelUnavailableError, UnreadableAudioError
+from pipeline.separate.archive import CHECKPOINT_NAME
+from pipeline.separate.checkpoint import is_whole
 from pipeline.types import SAMPLE_RATE, Stems
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 CONFIG_NAME = "config.json"
 """Beside the checkpoint: what differs from Spleeter's configuration of its 2stems model."""
 
-_CHECKPOINT = "model"
 _N_CHANNELS = 2
 
 _UNET_DEPTH = 6
@@ -181,6 +182,8 @@ class _Network:
 
     @classmethod
     def load(cls, model_dir: Path) -> Self:
+        if not is_whole(model_dir / CHECKPOINT_NAME):
+            raise _damaged(model_dir, "a file is missing or broken off")
         config, geometry = read_config(model_dir)
         tf = _import_tensorflow()
         from spleeter.model import EstimatorSpecBuilder  # noqa: PLC0415 - it loads TensorFlow
@@ -245,8 +248,6 @@ def read_config(model_dir: Path) -> tuple[dict[str, Any], PatchGeometry]:
     ModelUnavailableError
         The model's own configuration cannot be read or is not for this pipeline.
     """
-    # Spleeter's resource is read as a file: importing its code would not load TensorFlow today,
-    # but might tomorrow.
     packaged = resources.files("spleeter") / "resources" / "2stems.json"
     config: dict[str, Any] = json.loads(packaged.read_text(encoding="utf-8"))
     own = model_dir / CONFIG_NAME
@@ -293,11 +294,10 @@ def _restore(tf: Any, graph: Any, model_dir: Path) -> Any:  # noqa: ANN401 - as 
     options.gpu_options.allow_growth = True  # TensorFlow would take the whole card
     session = tf.compat.v1.Session(graph=graph, config=options)
     try:
-        saver.restore(session, str(model_dir / _CHECKPOINT))
-    # ValueError: no checkpoint of that name; OpError: damaged, or of another network.
-    except (ValueError, tf.errors.OpError) as error:
+        saver.restore(session, str(model_dir / CHECKPOINT_NAME))
+    except tf.errors.OpError as error:  # a tensor's checksum is wrong, or it is not there at all
         session.close()
-        raise _damaged(model_dir, "its files are incomplete, altered or of another kind") from error
+        raise _damaged(model_dir, "its files are altered or of another network") from error
     return session
 
 

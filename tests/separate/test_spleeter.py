@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import Cancelled, ModelUnavailableError, UnreadableAudioError
+from pipeline.separate.spleeter import PatchGeometry, SpleeterSeparator, read_config
+from pipeline.separate.weights import ModelSource, ensure_weights
+from pipeline.types import Song
+from tests.tiny_spleeter import TINY, write_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.types import Signal, Stems
+    from tests.release_server import Release
+
+SHARD = "model.data-00000-of-00001"
+PATCH = 64 * 128
+"""Samples from the start of one patch of the tiny model to the start of the next."""
+
+SHORT_LENGTHS = (1, 2, 127, 128, 129, 511, 513)
+# Lengths around which another patch begins: one frame of silence stands before the song.
+EDGE_LENGTHS = (PATCH - 512, PATCH - 511, 3 * PATCH - 512, 3 * PATCH - 511)
+
+
+def make_song(n_samples: int, *, seed: int = 0) -> Song:
+    """Noise under a slow swell, different in the two channels."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0.0, 0.2, (2, n_samples))
+    swell = 0.5 + 0.5 * np.sin(np.arange(n_samples) * 2e-4 + seed)
+    return Song(samples=(noise * swell).astype(np.float32), title="Noise")
+
+
+def quiet(_: float) -> None:
+    pass
+
+
+def split(separator: SpleeterSeparator, song: Song) -> Stems:
+    return separator.separate(song, quiet)
+
+
+def spleeters_own_vocals(model_dir: Path, *songs: Song) -> list[Signal]:
+    from spleeter.separator import Separator  # noqa: PLC0415 - loads TensorFlow
+
+    genuine = Separator(str(model_dir / "config.json"), multiprocess=False)
+    return [genuine.separate(song.samples.T)["vocals"].T for song in songs]
+
+
+@pytest.fixture(scope="module")
+def warm(tiny_model: Path) -> SpleeterSeparator:
+    separator = SpleeterSeparator(tiny_model)
+    split(separator, make_song(100))
+    return separator
+
+
+# The same as Spleeter
+
+
+def test_downloaded_weights_give_spleeters_own_vocals(tmp_path: Path, release: Release) -> None:
+    model_dir = ensure_weights(ModelSource(directory=tmp_path, location=release.url))
+    # Spleeter finds a model by the absolute path in its configuration.
+    write_config(model_dir)
+    song = make_song(EDGE_LENGTHS[-1])
+    (theirs,) = spleeters_own_vocals(model_dir, song)
+    stems = split(SpleeterSeparator(model_dir), song)
+    assert np.abs(theirs).max() > 0.05
+    np.testing.assert_allclose(stems.vocals, theirs, atol=1e-4)
+    np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
+
+
+def test_another_configuration_gives_spleeters_own_vocals(tmp_path: Path, tiny_model: Path) -> None:
+    model_dir = shutil.copytree(tiny_model, tmp_path / "2stems")
+    model = {**TINY["model"], "type": "unet.softmax_unet"}
+    write_config(model_dir, mask_extension="average", separation_exponent=1, model=model)
+    song = make_song(1)
+    song.samples[:] = 0.9
+    (theirs,) = spleeters_own_vocals(model_dir, song)
+    ours = split(SpleeterSeparator(model_dir), song).vocals
+    assert np.abs(theirs).min() > 0.05
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_the_masks_of_the_tiny_model_are_not_trivial(warm: SpleeterSeparator) -> None:
+    song = make_song(4 * PATCH)
+    share = split(warm, song).vocals / song.samples
+    assert np.percentile(np.abs(share), 10) < 0.2
+    assert np.percentile(np.abs(share), 90) > 0.5
+
+
+# One graph for all songs
+
+
+def test_one_warm_separator_gives_every_song_the_answer_of_a_fresh_one(
+    tiny_model: Path, warm: SpleeterSeparator
+) -> None:
+    first, second = make_song(20_000, seed=1), make_song(20_000, seed=2)
+    warm_answers = [split(warm, song).vocals for song in (first, second)]
+    assert np.abs(warm_answers[0] - warm_answers[1]).max() > 0.1
+    for song, answer in zip((first, second), warm_answers, strict=True):
+        fresh = split(SpleeterSeparator(tiny_model), song).vocals
+        np.testing.assert_allclose(fresh, answer, atol=1e-6)
+
+
+def test_one_graph_and_one_session_serve_all_songs(
+    warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf  # noqa: PLC0415 - seconds
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("another one was made")
+
+    assert warm._network is not None
+    session = warm._network.session
+    n_operations = len(session.graph.get_operations())
+    monkeypatch.setattr(tf.compat.v1, "Session", refuse)
+    monkeypatch.setattr(tf, "Graph", refuse)
+    split(warm, make_song(5000))
+    split(warm, make_song(1000))
+    assert warm._network.session is session
+    assert len(session.graph.get_operations()) == n_operations
+
+
+def test_the_network_is_fed_one_patch_at_a_time(
+    warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = warm._network
+    assert network is not None
+    fed: list[tuple[int, ...]] = []
+    genuine = network.session
+
+    class Spy:
+        def run(self, fetches: Any, feeds: dict[Any, Any]) -> Any:
+            fed.extend(value.shape for value in feeds.values())
+            return genuine.run(fetches, feeds)
+
+    monkeypatch.setattr(network, "session", Spy())
+    split(warm, make_song(10 * PATCH))
+    assert fed == [(2, 64, 128)] * 11
+
+
+# Every length, and progress
+
+
+@pytest.mark.parametrize("n_samples", [0, *SHORT_LENGTHS, *EDGE_LENGTHS])
+def test_stems_sum_to_the_song_at_every_length(warm: SpleeterSeparator, n_samples: int) -> None:
+    song = make_song(n_samples)
+    stems = split(warm, song)
+    assert stems.vocals.shape == stems.accompaniment.shape == (2, n_samples)
+    assert stems.vocals.dtype == stems.accompaniment.dtype == np.float32
+    np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
+
+
+def test_the_song_itself_is_left_alone(warm: SpleeterSeparator) -> None:
+    song = make_song(5000)
+    before = song.samples.copy()
+    split(warm, song)
+    np.testing.assert_array_equal(song.samples, before)
+
+
+def test_progress_rises_patch_by_patch(warm: SpleeterSeparator) -> None:
+    told: list[float] = []
+    warm.separate(make_song(4 * PATCH - 512), told.append)
+    assert told == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_separation_can_be_called_off_between_patches(warm: SpleeterSeparator) -> None:
+    told: list[float] = []
+
+    def cancel(fraction: float) -> None:
+        told.append(fraction)
+        if fraction >= 0.5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        warm.separate(make_song(4 * PATCH - 512), cancel)
+    assert told == [0.0, 0.25, 0.5]
+    song = make_song(3000)
+    stems = split(warm, song)  # and the session is none the worse for it
+    np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
+
+
+def test_patches_cover_the_song_from_a_frame_before_it_to_its_end() -> None:
+    geometry = PatchGeometry(n_frames=512, n_bins=1024, frame_length=4096, frame_step=1024)
+    assert list(geometry.patch_starts(0)) == [-4096]
+    assert list(geometry.patch_starts(512 * 1024 - 4096)) == [-4096]
+    assert list(geometry.patch_starts(512 * 1024 - 4095)) == [-4096, 512 * 1024 - 4096]
+
+
+# Models that cannot be used
+
+
+@pytest.mark.parametrize("name", ["model.index", SHARD])
+def test_a_missing_file_is_an_error_in_words(tmp_path: Path, tiny_model: Path, name: str) -> None:
+    model_dir = shutil.copytree(tiny_model, tmp_path / "2stems")
+    (model_dir / name).unlink()
+    with pytest.raises(ModelUnavailableError, match="missing or broken off") as caught:
+        split(SpleeterSeparator(model_dir), make_song(100))
+    assert str(model_dir) in str(caught.value)
+
+
+def test_an_altered_shard_is_an_error_in_words(tmp_path: Path, tiny_model: Path) -> None:
+    model_dir = shutil.copytree(tiny_model, tmp_path / "2stems")
+    content = bytearray((model_dir / SHARD).read_bytes())
+    content[len(content) // 2] ^= 0x10
+    (model_dir / SHARD).write_bytes(content)
+    with pytest.raises(ModelUnavailableError, match="altered"):
+        split(SpleeterSeparator(model_dir), make_song(100))
+
+
+def test_weights_that_are_not_numbers_are_an_error_in_words(tiny_model: Path) -> None:
+    separator = SpleeterSeparator(tiny_model)
+    network = separator._load()
+    with network.session.graph.as_default():
+        bias = network.session.graph.get_collection("trainable_variables")[-1]
+        network.session.run(bias.assign([np.nan, 0.0]))
+    with pytest.raises(ModelUnavailableError, match="not numbers"):
+        split(separator, make_song(100))
+
+
+def test_a_song_that_is_not_numbers_is_not_blamed_on_the_model(warm: SpleeterSeparator) -> None:
+    song = make_song(3 * PATCH)
+    song.samples[1, 2 * PATCH] = np.inf
+    with pytest.raises(UnreadableAudioError, match="Noise holds samples that are not numbers"):
+        split(warm, song)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"T": 100},
+        {"F": 0},
+        {"F": 512},
+        {"frame_step": 100},
+        {"frame_length": 640},
+        {"frame_length": "long"},
+        {"sample_rate": 16_000},
+        {"n_channels": 1},
+        {"instrument_list": ["drums", "bass"]},
+        {"mask_extension": "mirror"},
+        {"model": {"type": "blstm.blstm", "params": {}}},
+        {"model": {"type": "unet.unet", "params": {"conv_n_filters": [2, 4]}}},
+        {"model": None},
+    ],
+    ids=str,
+)
+def test_a_configuration_that_does_not_fit_is_refused(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    write_config(tmp_path, **changes)
+    with pytest.raises(ModelUnavailableError, match=r"config\.json cannot be used"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_configuration_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ModelUnavailableError, match=r"config\.json cannot be used"):
+        read_config(tmp_path)
+
+
+def test_without_a_configuration_it_is_spleeters_2stems(tmp_path: Path) -> None:
+    config, geometry = read_config(tmp_path)
+    assert geometry == PatchGeometry(n_frames=512, n_bins=1024, frame_length=4096, frame_step=1024)
+    assert config["mask_extension"] == "zeros"
+    (tmp_path / "config.json").write_text(json.dumps({"mask_extension": "average"}))
+    assert read_config(tmp_path)[0] == config | {"mask_extension": "average"}
+
+
+# A quiet machine room
+
+
+def test_a_separation_prints_nothing_and_its_module_loads_no_tensorflow(tiny_model: Path) -> None:
+    code = (
+        "import sys, pathlib, numpy\n"
+        "from pipeline.separate.spleeter import SpleeterSeparator\n"
+        "from pipeline.types import Song\n"
+        "assert not {'tensorflow', 'spleeter'} & set(sys.modules)\n"
+        "song = Song(samples=numpy.ones((2, 99), numpy.float32), title='One')\n"
+        "SpleeterSeparator(pathlib.Path(sys.argv[1])).separate(song, lambda _: None)\n"
+        "assert 'tensorflow' in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_model)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
