@@ -27,12 +27,12 @@ from bot.tasks import make_merger
 from bot.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Sequence
 
     from bot.config import Config
     from bot.files import Fetch
+    from bot.jobs import Runner
     from bot.tasks import MergeTask
-    from bot.workers import Work
     from pipeline.types import MergeResult
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,8 @@ class VocalClient(discord.Client):
     ----------
     config
         Its settings.
-    make_work
-        What each worker does; merging, unless a test says otherwise.
+    workers
+        What jobs run on; spawned processes that merge, unless a test says otherwise.
     fetch
         How attachments are read; over HTTP, unless a test says otherwise.
     edit_every_s
@@ -87,7 +87,7 @@ class VocalClient(discord.Client):
         self,
         config: Config,
         *,
-        make_work: Callable[[], Work[MergeTask, MergeResult]] | None = None,
+        workers: Sequence[Runner[MergeTask, MergeResult]] | None = None,
         fetch: Fetch | None = None,
         edit_every_s: float = 1.2,
     ) -> None:
@@ -100,14 +100,7 @@ class VocalClient(discord.Client):
         self.config = config
         self.tree = Tree(self)
         self.served: set[asyncio.Task[Any]] = set()
-        work = make_work or functools.partial(
-            make_merger,
-            config.model_dir.absolute(),
-            config.model_location,
-            config.separator,
-            config.log_level,
-        )
-        self.workers = [Worker(work) for _ in range(config.workers)]
+        self.workers = _merging_workers(config) if workers is None else workers
         self.queue: JobQueue[MergeTask, MergeResult] = JobQueue(
             self.workers,
             limit=config.queue_limit,
@@ -116,8 +109,8 @@ class VocalClient(discord.Client):
         )
         self._session: aiohttp.ClientSession | None = None
         self._stopping: asyncio.Task[None] | None = None
-        desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
-        add_commands(self.tree, desk, self.queue)
+        self.desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
+        add_commands(self.tree, self.desk, self.queue)
 
     async def _fetch(self, url: str) -> AsyncIterator[bytes]:
         if self._session is None:
@@ -179,6 +172,17 @@ class VocalClient(discord.Client):
         if self._session is not None:
             await self._session.close()
         await super().close()
+
+
+def _merging_workers(config: Config) -> list[Runner[MergeTask, MergeResult]]:
+    make_work = functools.partial(
+        make_merger,
+        config.model_dir.absolute(),
+        config.model_location,
+        config.separator,
+        config.log_level,
+    )
+    return [Worker(make_work) for _ in range(config.workers)]
 
 
 async def serve(client: VocalClient, token: str) -> None:

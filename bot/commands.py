@@ -56,7 +56,8 @@ def _merge_command(desk: MergeDesk) -> app_commands.Command[Any, ..., None]:
     app_commands.describe(**songs, **described)(merge)
     app_commands.choices(**choices)(merge)
     what = "Sing one song over another: the first one's voice, the second one's backing"
-    return app_commands.command(name="merge", description=what)(merge)
+    callback: Any = merge  # its signature is made at run time, which no type checker sees
+    return app_commands.Command(name="merge", description=what, callback=callback)
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -78,9 +79,16 @@ def _description(option: Option) -> str:
 
 def _choices(option: Option) -> list[app_commands.Choice[str]]:
     return [
-        app_commands.Choice(name=render.clip(f"{value}: {meaning}", LONGEST_TEXT), value=value)
+        app_commands.Choice(
+            name=render.clip(_choice_name(value, meaning), LONGEST_TEXT), value=value
+        )
         for value, meaning in option.choices.items()
     ]
+
+
+def _choice_name(value: str, meaning: str) -> str:
+    """Return both, or the meaning alone where it says the number itself."""
+    return meaning if value.lstrip("-").isdecimal() else f"{value}: {meaning}"
 
 
 def _queue_command(queue: JobQueue[Any, Any]) -> app_commands.Command[Any, ..., None]:

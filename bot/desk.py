@@ -75,7 +75,7 @@ class MergeDesk:
     ) -> None:
         self._config = config
         self._queue = queue
-        self._fetch = fetch
+        self.fetch = fetch
         self._edit_every_s = edit_every_s
         self._jobs_dir = config.data_dir.absolute() / "jobs"
 
@@ -108,8 +108,8 @@ class MergeDesk:
 
     async def _work(self, job: Job, order: Order, folder: Path, max_bytes: int) -> MergeResult:
         limit_bytes = self._config.max_upload_bytes
-        vocals = await download(order.vocals, folder, "vocals", self._fetch, limit_bytes)
-        backing = await download(order.backing, folder, "backing", self._fetch, limit_bytes)
+        vocals = await download(order.vocals, folder, "vocals", self.fetch, limit_bytes)
+        backing = await download(order.backing, folder, "backing", self.fetch, limit_bytes)
         task = MergeTask(
             vocals=vocals,
             backing=backing,

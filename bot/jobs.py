@@ -36,6 +36,9 @@ class Runner(Protocol[Task_contra, Answer_co]):
     async def run(self, task: Task_contra, *, deadline_s: float) -> Answer_co:
         """Do a task; cancelling the call calls the task off."""
 
+    async def stop(self) -> None:
+        """End for good, whatever it is doing."""
+
 
 class JobState(StrEnum):
     """Where a job stands."""

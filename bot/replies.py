@@ -106,12 +106,17 @@ class Reply:
 
     async def refuse(self, sentence: str) -> None:
         """Say no: to the person alone if nothing was said yet, else in place of the progress."""
-        if self._interaction.response.is_done():
-            await self.finish(Message(text=sentence))
-            return
-        await self._interaction.response.send_message(
-            sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
-        )
+        if not self._interaction.response.is_done():
+            try:
+                await self._interaction.response.send_message(
+                    sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
+                )
+            except _UNREACHABLE as error:
+                self._editable = False  # the command was never acknowledged
+                log.info("a refusal goes another way: %s", error)
+            else:
+                return
+        await self.finish(Message(text=sentence))
 
     async def finish(self, message: Message) -> None:
         """Deliver the answer: as an edit, else as a message in the channel, else as a DM.

@@ -1,0 +1,146 @@
+"""A Discord that answers back, with the bot in it and a worker that obeys the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from bot.client import VocalClient
+from bot.config import Config, read_config
+from bot.jobs import JobQueue
+from tests.bot import works
+from tests.discord_schema import check_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from bot.tasks import MergeTask
+    from pipeline.types import MergeResult, Progress
+    from simcord.env import Env
+
+BETWEEN_EDITS_S = 60.0  # longer than the Discord that answers back waits for things to settle
+
+
+class Scene:
+    """What the tests share: the bot, its world, and the hands that do its work."""
+
+    def __init__(self, env: Env, client: VocalClient, hands: ObedientWorker) -> None:
+        self.env = env
+        self.client = client
+        self.hands = hands
+        self.guild = env.create_guild()
+        self.channel = self.guild.create_text_channel("mash-ups")
+        self.alice = self.guild.add_member(env.create_user("alice"))
+        self.bob = self.guild.add_member(env.create_user("bob"))
+        self.jobs_dir = client.config.data_dir / "jobs"
+
+    def sent(self, method: str, pattern: str) -> list[Any]:
+        """Return the bodies of the bot's requests of one kind, in order."""
+        return [
+            request.json
+            for request in self.env.http_requests
+            if request.method == method and fnmatch(request.path, pattern)
+        ]
+
+    def files(self) -> list[Path]:
+        """Return everything on disk that belongs to a job."""
+        return sorted(self.jobs_dir.rglob("*")) if self.jobs_dir.exists() else []
+
+    async def merge(self, who: Any = None, **options: Any) -> Any:
+        """Have somebody use /merge with two small files."""
+        songs = {"vocals": ("rapper.mp3", b"voice"), "backing": ("diva.ogg", b"band")}
+        return await (who or self.alice).slash(self.channel, "merge", **{**songs, **options})
+
+
+class ObedientWorker:
+    """Stands in for a worker's process: works until the test opens the gate."""
+
+    def __init__(self) -> None:
+        self.env: Env | None = None
+        self.progress: Progress | None = None
+        self.tasks: list[MergeTask] = []
+        self.seen: list[tuple[bytes, bytes]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.work: Callable[[MergeTask], MergeResult] = lambda task: works.glue(task, print)
+        self.stopped = False
+
+    async def run(self, task: MergeTask, *, deadline_s: float) -> MergeResult:
+        assert self.env is not None
+        self.tasks.append(task)
+        self.seen.append((task.vocals.read_bytes(), task.backing.read_bytes()))
+        if not self.gate.is_set():
+            await self.env.external_wait(self.gate.wait(), reason="the worker is working")
+        return self.work(task)
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+class PatientQueue(JobQueue[Any, Any]):
+    """A queue whose waiting jobs do not keep the simulated Discord from settling."""
+
+    env: Env
+
+    async def _wait(self, turn: asyncio.Future[Any]) -> Any:
+        if turn.done():
+            return turn.result()
+        return await self.env.external_wait(turn, reason="another job runs")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return read_config({"DISCORD_TOKEN": "token", "DATA_DIR": str(tmp_path / "data")})
+
+
+def fetch_from(envs: deque[Env]) -> Callable[[str], AsyncIterator[bytes]]:
+    """Return a fetch that reads what the simulated Discord has been given."""
+
+    async def fetch(url: str) -> AsyncIterator[bytes]:
+        blob = envs[0].backend.cdn.get(url)
+        if blob is None:
+            raise aiohttp.ClientError("404")
+        for start in range(0, len(blob), 65536):
+            yield blob[start : start + 65536]
+
+    return fetch
+
+
+@pytest.fixture
+def envs() -> deque[Env]:
+    return deque()
+
+
+@pytest.fixture
+def hands() -> ObedientWorker:
+    return ObedientWorker()
+
+
+@pytest.fixture
+def simcord_bot(
+    config: Config,
+    envs: deque[Env],
+    hands: ObedientWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> VocalClient:
+    monkeypatch.setattr("bot.client.JobQueue", PatientQueue)
+    return VocalClient(
+        config, workers=[hands], fetch=fetch_from(envs), edit_every_s=BETWEEN_EDITS_S
+    )
+
+
+@pytest.fixture
+def scene(
+    simcord_env: Env, simcord_bot: VocalClient, envs: deque[Env], hands: ObedientWorker
+) -> Iterator[Scene]:
+    envs.append(simcord_env)
+    hands.env = PatientQueue.env = simcord_env
+    yield Scene(simcord_env, simcord_bot, hands)
+    for request in simcord_env.http_requests:
+        check_request(request.method, request.path, request.json)

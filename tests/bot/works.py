@@ -1,0 +1,169 @@
+"""What workers do in these tests, in place of merging; each is imported by a spawned process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import NoVoiceError, StageError
+from pipeline.names import title_of
+from pipeline.types import (
+    BeatGrid,
+    Key,
+    LayerPlan,
+    Loudness,
+    MergeResult,
+    Plan,
+    Progress,
+    SongFacts,
+    Stage,
+    WarpMap,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bot.tasks import MergeTask
+    from pipeline.types import OnProgress
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the test wants the worker to do, and with what."""
+
+    deed: str
+    value: Any = None
+
+
+def make_deeds() -> Callable[[Wish, OnProgress], Any]:
+    served = 0
+
+    def work(wish: Wish, on_progress: OnProgress) -> Any:
+        nonlocal served
+        served += 1
+        return DEEDS[wish.deed](wish.value, on_progress, served)
+
+    return work
+
+
+def _pid(_value: Any, _on_progress: OnProgress, served: int) -> tuple[int, int]:
+    return os.getpid(), served
+
+
+def _refuse(value: str, _on_progress: OnProgress, _served: int) -> None:
+    raise NoVoiceError(value, hint="Try another song.")
+
+
+def _break(value: str, _on_progress: OnProgress, _served: int) -> None:
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError as error:
+        raise StageError(Stage.WARP, value) from error
+
+
+def _flood(value: int, _on_progress: OnProgress, _served: int) -> int:
+    for _ in range(value):
+        print("x" * 1000)
+    os.write(1, b"y" * 100_000)
+    sys.stdout.flush()
+    return value
+
+
+def _crash(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    os._exit(3)
+
+
+def _die_of_the_kernel(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _bug(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    raise ValueError("a bug outside the tree of errors")
+
+
+def _no_memory(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    raise MemoryError
+
+
+def _listen(value: float, on_progress: OnProgress, _served: int) -> None:
+    while True:
+        on_progress(Progress(stage=Stage.SEPARATE, fraction=value))
+        time.sleep(0.01)
+
+
+def _ignore(value: Path, on_progress: OnProgress, _served: int) -> None:
+    on_progress(Progress(stage=Stage.MIX, fraction=0.75))
+    value.write_text(str(os.getpid()), encoding="ascii")
+    time.sleep(60)
+
+
+def _big(value: int, _on_progress: OnProgress, _served: int) -> bytes:
+    return b"z" * value
+
+
+DEEDS: dict[str, Callable[[Any, OnProgress, int], Any]] = {
+    "pid": _pid,
+    "refuse": _refuse,
+    "break": _break,
+    "flood": _flood,
+    "crash": _crash,
+    "die of the kernel": _die_of_the_kernel,
+    "bug": _bug,
+    "no memory": _no_memory,
+    "listen": _listen,
+    "ignore": _ignore,
+    "big": _big,
+}
+
+
+def result(
+    path: Path,
+    *,
+    vocals_title: str = "rapper",
+    backing_title: str = "diva",
+    reasons: tuple[str, ...] = ("vocals sped up 3 %, down 2 semitones",),
+    warnings: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> MergeResult:
+    """Return what a merge might have come to."""
+    layer = LayerPlan(warp=WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0)))
+    grid = BeatGrid(beats_s=(0.0, 0.5), downbeats_s=(0.0,), bpm=120.0, confidence=0.9)
+    return MergeResult(
+        path=path,
+        vocals=SongFacts(
+            title=vocals_title, duration_s=185.2, grid=grid, key=Key(tonic=9, mode="minor")
+        ),
+        backing=SongFacts(title=backing_title, duration_s=61.0, grid=BeatGrid(), key=None),
+        plan=Plan(
+            vocals=layer,
+            backing=layer,
+            length_s=59.6,
+            bpm=123.4,
+            voice_enters_s=3.9,
+            reasons=reasons,
+            warnings=warnings,
+        ),
+        grids={"vocals": grid, "backing": grid},
+        loudness=Loudness(integrated_lufs=-14.0, true_peak_dbtp=-1.2, vocals_to_backing_lu=1.0),
+        separator="offline",
+        seconds_by_stage={Stage.DECODE: 1.0, Stage.MIX: 2.4},
+        notes=notes,
+    )
+
+
+def glue(task: MergeTask, _on_progress: OnProgress) -> MergeResult:
+    """Merge in the simplest way there is: both files, one after the other."""
+    out = task.out_dir / "mashup.mp3"
+    out.write_bytes(task.vocals.read_bytes() + task.backing.read_bytes())
+    return result(
+        out, vocals_title=title_of(task.vocals_name), backing_title=title_of(task.backing_name)
+    )
+
+
+def make_glue() -> Callable[[MergeTask, OnProgress], MergeResult]:
+    return glue
