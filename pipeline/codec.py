@@ -86,6 +86,7 @@ def decode(
     path: Path,
     *,
     name: str | None = None,
+    shortest_s: float = SHORTEST_S,
     longest_s: float = LONGEST_S,
     on_fraction: OnFraction = _nobody_listens,
 ) -> Song:
@@ -101,8 +102,8 @@ def decode(
         The file. Its extension means nothing; its content decides.
     name
         What the user calls the file, for messages and the title; the path's own name by default.
-    longest_s
-        Seconds that the song may last.
+    shortest_s, longest_s
+        Seconds that the song must and may last.
     on_fraction
         Told the share that is decoded, in [0, 1]; what it raises passes through.
 
@@ -116,7 +117,7 @@ def decode(
     UnreadableAudioError
         If the path is no file, is no audio, has no sound track, or is too damaged.
     SongLengthError
-        If the song lasts under `SHORTEST_S` or over `longest_s`.
+        If the song lasts under `shortest_s` or over `longest_s`.
     SilentAudioError
         If there is practically nothing to hear.
     """
@@ -131,7 +132,7 @@ def decode(
             stream,
             shown=shown,
             declared_s=declared_s,
-            longest_s=longest_s,
+            bounds_s=(shortest_s, longest_s),
             on_fraction=on_fraction,
         )
         title = _title(container, stream) or title_of(path.name if name is None else name)
@@ -235,9 +236,10 @@ def _read(
     *,
     shown: str,
     declared_s: float,
-    longest_s: float,
+    bounds_s: tuple[float, float],
     on_fraction: OnFraction,
 ) -> Signal:
+    shortest_s, longest_s = bounds_s
     tally = _Tally()
     blocks: list[Signal] = []
     length = told = 0
@@ -249,7 +251,7 @@ def _read(
         if length - told >= _REPORT_EVERY:
             told = length
             on_fraction(min(1.0, length / SAMPLE_RATE / (declared_s or longest_s)))
-    _check_yield(tally, length / SAMPLE_RATE, declared_s, shown)
+    _check_yield(tally, length / SAMPLE_RATE, declared_s, shortest_s, shown)
     samples = np.empty((2, length), np.float32)
     ends = itertools.accumulate(block.shape[1] for block in blocks)
     for block, end in zip(blocks, ends, strict=True):
@@ -299,7 +301,9 @@ def _stereo_blocks(frames: Iterator[AudioFrame], shown: str) -> Iterator[Signal]
         yield resampler.resample_chunk(np.zeros((0, min(channels, 2)), np.float32), last=True).T
 
 
-def _check_yield(tally: _Tally, length_s: float, declared_s: float, shown: str) -> None:
+def _check_yield(
+    tally: _Tally, length_s: float, declared_s: float, shortest_s: float, shown: str
+) -> None:
     # The one packet at which a file breaks off is no damage.
     if tally.failed > 1 + _DAMAGED_SHARE * tally.packets:
         share = tally.failed / tally.packets
@@ -307,16 +311,16 @@ def _check_yield(tally: _Tally, length_s: float, declared_s: float, shown: str) 
             f"{shown} is damaged: {share:.0%} of it cannot be read.",
             hint="Send another copy.",
         )
-    if length_s >= SHORTEST_S:
+    if length_s >= shortest_s:
         return
     if length_s == 0:
         raise _no_audio(shown)
-    if declared_s >= SHORTEST_S:
+    if declared_s >= shortest_s:
         raise UnreadableAudioError(
             f"{shown} breaks off after {length_s:.1f} s.", hint="Send another copy."
         )
     raise SongLengthError(
-        f"{shown} is {length_s:.1f} s long; the shortest song is {SHORTEST_S:g} s.",
+        f"{shown} is {length_s:.1f} s long; the shortest song is {shortest_s:g} s.",
         hint="Send the whole song.",
     )
 

@@ -54,6 +54,9 @@ class Progress:
     fraction: float
 
 
+Spans: TypeAlias = tuple[tuple[float, float], ...]
+"""Passages as (start, end) in seconds, rising."""
+
 OnProgress: TypeAlias = Callable[[Progress], None]
 """Called by the conductor as work proceeds; may raise `pipeline.errors.Cancelled`."""
 
@@ -228,6 +231,8 @@ class Plan:
         Its median tempo.
     voice_enters_s
         When the first sung bar begins in the output, in seconds.
+    fade_out_s
+        Length of the fade at the end, in seconds.
     reasons
         Sentences for the user: what was decided and why.
     warnings
@@ -239,6 +244,7 @@ class Plan:
     length_s: float
     bpm: float
     voice_enters_s: float
+    fade_out_s: float = 0.05
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -1,0 +1,83 @@
+"""Decisions in words: pure functions of values, for the report, the screen and the reply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.types import LayerPlan, SongFacts
+
+TOO_FAR = 0.15
+"""Stretch of one layer above which the user is warned (engineers' rule of thumb)."""
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them on a player: 1:05."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def semitones(count: float) -> str:
+    """Say a transposition: "up 1 semitone"."""
+    size = abs(round(count))
+    return f"{'up' if count > 0 else 'down'} {size} semitone{'' if size == 1 else 's'}"
+
+
+def change(stretch: float) -> str:
+    """Say a change of tempo: "3 % faster", or "as it is" below half a percent."""
+    percent = round((stretch - 1.0) * 100.0)
+    if percent == 0:
+        return "as it is"
+    return f"{abs(percent)} % {'faster' if percent > 0 else 'slower'}"
+
+
+def tempo(
+    vocals: SongFacts, backing: SongFacts, bpm: float, voice: LayerPlan, beat: LayerPlan
+) -> str:
+    """Say which tempo the mash-up takes and what that does to each layer."""
+    return (
+        f"The mash-up runs at {bpm:.0f} BPM: the vocals ({vocals.grid.bpm:.0f}) go "
+        f"{change(voice.stretch)}, the backing ({backing.grid.bpm:.0f}) {change(beat.stretch)}."
+    )
+
+
+def pace(name: str) -> tuple[str, ...]:
+    """Say that the voice runs at half or double time; nothing for the plain case."""
+    return {
+        "same": (),
+        "half": ("One beat of the vocals falls on two beats of the backing.",),
+        "double": ("Two beats of the vocals fall on one beat of the backing.",),
+    }[name]
+
+
+def stretch_warnings(voice: LayerPlan, beat: LayerPlan) -> tuple[str, ...]:
+    """Warn of a layer that is stretched further than ears forgive."""
+    return tuple(
+        f"The {name} {verb} {change(layer.stretch)}, which can be heard;"
+        " another pair of songs or another pace may sound better."
+        for name, verb, layer in (("vocals", "go", voice), ("backing", "goes", beat))
+        if not 1 / (1 + TOO_FAR) <= layer.stretch <= 1 + TOO_FAR
+    )
+
+
+def length_warnings(
+    vocals: SongFacts, backing: SongFacts, voice_end_s: float, backing_end_s: float
+) -> tuple[str, ...]:
+    """Warn when the backing ends long before the singing does.
+
+    Parameters
+    ----------
+    vocals, backing
+        The two songs.
+    voice_end_s, backing_end_s
+        When each would end in the output, in seconds.
+    """
+    lost = voice_end_s - backing_end_s
+    if lost < 15.0:
+        return ()
+    sentence = (
+        f"{backing.title} ends {clock(lost)} before the singing of {vocals.title} does:"
+        " the rest of it is left out."
+    )
+    return (sentence,)
