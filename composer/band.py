@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 _BASS_LOWEST = 29  # F1
 _CHORD_LOWEST = 54  # F#3
+# Root, third and fifth. The root's own overtones sound the fifth too; played as loud as the rest,
+# it would make every key sound like its neighbour.
+_WEIGHTS = (1.15, 1.0, 0.6)
 _ARPEGGIO = (0, 1, 2, 3, 2, 1, 2, 3)
 
 
@@ -117,8 +120,14 @@ def _chord(
     instrument: str, chord: tuple[int, ...], start: float, length: float, level: float
 ) -> list[Note]:
     return [
-        Note(start=start, length=length, instrument=instrument, pitch=pitch, level=level)
-        for pitch in _voicing(chord)
+        Note(
+            start=start,
+            length=length,
+            instrument=instrument,
+            pitch=_pitch(tone, _CHORD_LOWEST),
+            level=level * weight,
+        )
+        for tone, weight in zip(chord, _WEIGHTS, strict=True)
     ]
 
 

@@ -83,9 +83,9 @@ class Instrument:
 
 INSTRUMENTS = {
     "bass": Instrument(
-        level=0.45,
-        slope=0.85,
-        highest_hz=2600,
+        level=0.5,
+        slope=1.3,
+        highest_hz=1800,
         bright_s=0.16,
         dark_s=1.4,
         attack_s=0.003,

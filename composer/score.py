@@ -22,8 +22,8 @@ _CHORDS: dict[str, dict[str, tuple[int, ...]]] = {
 # Each loop of four bars leans on tonic and dominant, so that the key is not in doubt.
 _LOOPS: dict[str, dict[str, tuple[str, ...]]] = {
     "major": {
-        "verse": ("I vi IV V", "I IV I V", "I V vi IV", "I I IV V"),
-        "chorus": ("I IV V I", "I V IV V", "IV I V I", "I ii V I"),
+        "verse": ("I vi IV V", "I IV I V", "I I IV V", "I V I IV"),
+        "chorus": ("I IV V I", "I vi V I", "IV I V I", "I ii V I"),
     },
     "minor": {
         "verse": ("I iv I V", "I VI iv V", "I I iv V"),
