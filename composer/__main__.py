@@ -81,9 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = options.pop("output")
     try:
         song = compose(options.pop("seed"), **options)
-        write_song(song, folder)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(f"composer: {error}", file=sys.stderr)
+        return 2
+    try:
+        write_song(song, folder)
+    except (OSError, soundfile.LibsndfileError) as error:
+        print(f"composer: {folder} cannot be written to ({error}).", file=sys.stderr)
         return 2
     print(
         f"{song.title}: {song.key}, {song.grid.bpm:g} BPM, {len(song.voice_spans_s)} sung phrases, "

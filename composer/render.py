@@ -190,9 +190,9 @@ def _count_bars(clock: Clock, metre: Metre, duration_s: float, intro_bars: int) 
     bars = int(clock.position(duration_s) // metre.beats_per_bar)
     if bars < intro_bars + _FEWEST_BARS:
         raise ValueError(
-            f"{duration_s:g} s at {60 / metre.beat_s:g} BPM hold {max(bars, 0)} bars, but an intro "
-            f"of {intro_bars} bars and a song need {intro_bars + _FEWEST_BARS}; ask for a longer "
-            "song, a faster one or a shorter intro."
+            f"{duration_s:g} s at {60 / metre.beat_s:g} BPM hold {max(bars, 0)} bars, but "
+            f"{intro_bars} for the intro and {_FEWEST_BARS} for the song are needed; ask for a "
+            "longer song, a faster one or a shorter intro."
         )
     return bars
 

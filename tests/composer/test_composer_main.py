@@ -58,6 +58,15 @@ def test_impossible_wish_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+def test_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    wishes = ["--duration", "8", "--bpm", "140", "--intro-bars", "1"]
+    assert main(["--seed", "3", "-o", str(taken), *wishes]) == 2
+    assert f"{taken} cannot be written to" in capsys.readouterr().err
+    assert taken.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("text", "key", "context"),
     [
