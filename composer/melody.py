@@ -24,6 +24,7 @@ _CELLS = (
 )
 _SHORTEST_BREATH_S = 0.7
 _SHORTEST_PHRASE_S = 3.6
+_SHORTEST_SYLLABLE_S = 0.16
 _SYLLABLE_S = {"verse": 0.30, "chorus": 0.44}
 _SHAPES = {
     "arch": (-2.0, 1.0, 4.0, 2.0, -1.0),
@@ -137,6 +138,7 @@ def _draw_motif(rng: np.random.Generator, section: Section, beats: int, beat_s: 
     wish = _SYLLABLE_S[section]
     mean_s = np.array([sum(cell) / len(cell) * beat_s for cell in _CELLS])
     weights = np.exp(-((np.log(mean_s / wish) / 0.35) ** 2)) + 1e-9
+    weights[[min(cell) * beat_s < _SHORTEST_SYLLABLE_S for cell in _CELLS]] *= 0.01
     lengths: list[float] = []
     held = max(1.0, round(0.7 / beat_s))  # a phrase ends on a long note
     while sum(lengths) < max(0.0, beats - held):
@@ -201,6 +203,6 @@ def _nearest(key: Key, chord: tuple[int, ...], target: float, before: int, *, st
 
     def cost(pitch: int) -> float:
         leap = abs(pitch - before)
-        return abs(pitch - target) + 0.4 * leap + (1.0 if leap == 0 else 0.0) + 3.0 * (leap > 7)
+        return abs(pitch - target) + 0.4 * leap + (1.6 if leap == 0 else 0.0) + 3.0 * (leap > 7)
 
     return min(pitches, key=cost)
