@@ -105,7 +105,9 @@ def make_merger(
     from pipeline.separate.weights import ModelSource  # noqa: PLC0415 - see above
 
     logging.basicConfig(level=log_level)
-    source = ModelSource(directory=model_dir, location=model_location)
+    source = ModelSource(directory=model_dir)
+    if model_location:
+        source = ModelSource(directory=model_dir, location=model_location)
     shelf = SeparatorShelf(
         lambda choice, on_fraction: make_separator(choice, source, on_fraction=on_fraction)
     )

@@ -33,7 +33,8 @@ def _document() -> dict[str, Any]:
 @cache
 def _registry() -> Registry[Any]:
     registry: Registry[Any] = Registry()
-    return registry.with_resource(_URI, DRAFT202012.create_resource(_document()))
+    filled: Registry[Any] = registry.with_resource(_URI, DRAFT202012.create_resource(_document()))
+    return filled
 
 
 def _template_of(path: str) -> str:
@@ -80,15 +81,30 @@ def _check_schema(method: str, path: str, body: Any) -> None:
 
 
 def _with_string_ids(body: Any) -> Any:
-    """Return a body whose attachment ids are strings: the known exception of discord.py."""
+    """Return a body with the ids as strings that discord.py itself sends as integers.
+
+    Discord takes both; its schema knows only strings. They are the ids of attachments, of the
+    message that is answered, and of the people who may be mentioned or written to.
+    """
     body = copy.deepcopy(body)
-    if isinstance(body, dict):
-        for holder in (body, body.get("data")):
-            if isinstance(holder, dict):
-                for attachment in holder.get("attachments") or []:
-                    if isinstance(attachment.get("id"), int):
-                        attachment["id"] = str(attachment["id"])
+    if not isinstance(body, dict):
+        return body
+    _stringify(body, ("recipient_id",))
+    for holder in (body, body.get("data")):
+        if isinstance(holder, dict):
+            for named in (*(holder.get("attachments") or []), holder.get("message_reference")):
+                _stringify(named, ("id", "message_id", "channel_id", "guild_id"))
+            mentions = holder.get("allowed_mentions") or {}
+            for kind in ("users", "roles"):
+                if kind in mentions:
+                    mentions[kind] = [str(number) for number in mentions[kind]]
     return body
+
+
+def _stringify(named: dict[str, Any] | None, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        if named is not None and isinstance(named.get(key), int):
+            named[key] = str(named[key])
 
 
 def _check_by_hand(path: str, body: Any) -> None:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from simcord.env import Env
+
     from bot.tasks import MergeTask
     from pipeline.types import MergeResult, Progress
-    from simcord.env import Env
 
 BETWEEN_EDITS_S = 60.0  # longer than the Discord that answers back waits for things to settle
 
@@ -30,10 +31,10 @@ BETWEEN_EDITS_S = 60.0  # longer than the Discord that answers back waits for th
 class Scene:
     """What the tests share: the bot, its world, and the hands that do its work."""
 
-    def __init__(self, env: Env, client: VocalClient, hands: ObedientWorker) -> None:
+    def __init__(self, env: Env, client: VocalClient, hands: ObedientWorker | None = None) -> None:
         self.env = env
         self.client = client
-        self.hands = hands
+        self.hands = hands or ObedientWorker()
         self.guild = env.create_guild()
         self.channel = self.guild.create_text_channel("mash-ups")
         self.alice = self.guild.add_member(env.create_user("alice"))
@@ -47,6 +48,11 @@ class Scene:
             for request in self.env.http_requests
             if request.method == method and fnmatch(request.path, pattern)
         ]
+
+    async def slash(self, who: Any, name: str) -> tuple[str, bool]:
+        """Have somebody use a command; return what was said and whether only they saw it."""
+        answer = await who.slash(self.channel, name)
+        return answer.response.content, answer.ephemeral
 
     def files(self) -> list[Path]:
         """Return everything on disk that belongs to a job."""

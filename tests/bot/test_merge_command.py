@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import discord
 import pytest
 
 from bot.workers import WorkerDiedError
@@ -83,6 +84,8 @@ async def test_hostile_names_stay_names(scene: Scene) -> None:
 async def test_progress_is_shown_when_it_changes(scene: Scene) -> None:
     scene.hands.gate.clear()
     answer = await scene.merge()
+    assert answer.response.content == "Fetching your two songs from Discord…"
+    await scene.env.advance_time(60)
     assert "Getting ready" in answer.response.content
     scene.hands.progress = Progress(stage=Stage.SEPARATE, fraction=0.5)
     await scene.env.advance_time(60)
@@ -140,11 +143,13 @@ async def test_limits_are_refused_at_once(scene: Scene) -> None:
 )
 async def test_missing_permissions_are_named(scene: Scene, kept_away: str, missing: str) -> None:
     channel = scene.guild.create_text_channel(
-        "strict", overwrites={scene.guild.default_role: {kept_away: False}}
+        "strict",
+        overwrites={scene.guild.default_role: discord.PermissionOverwrite(**{kept_away: False})},
     )
     songs = {"vocals": ("a.mp3", b"a"), "backing": ("b.mp3", b"b")}
     answer = await scene.alice.slash(channel, "merge", **songs)
     assert answer.ephemeral
+    assert answer.response is not None
     assert f"permission {missing}." in answer.response.content
     assert len(scene.env.errors) == 1
 
@@ -182,8 +187,7 @@ async def test_our_faults_get_a_code_that_the_log_knows(
 
 
 async def test_an_attachment_that_is_not_handed_over(scene: Scene) -> None:
-    scene.env.backend.cdn._blobs.clear()
-    scene.client.desk.fetch = lost
+    scene.client.desk.fetch = breaks_off
     answer = await scene.merge()
     assert answer.response.content == (
         "Discord did not hand rapper.mp3 over. Please attach it again."
@@ -192,9 +196,9 @@ async def test_an_attachment_that_is_not_handed_over(scene: Scene) -> None:
     assert len(scene.env.errors) == 1
 
 
-async def lost(_url: str) -> Any:
+async def breaks_off(_url: str) -> Any:
+    yield b"vo"
     raise TimeoutError
-    yield b""
 
 
 async def test_cancel_while_running_and_while_waiting(scene: Scene) -> None:
@@ -202,16 +206,14 @@ async def test_cancel_while_running_and_while_waiting(scene: Scene) -> None:
     running = await scene.merge()
     waiting = await scene.merge()
     others = await scene.merge(scene.bob)
+    await scene.env.advance_time(60)
     assert waiting.response.content == "In the queue: yours is number 1."
     assert others.response.content == "In the queue: yours is number 2."
 
-    nothing = await scene.guild.add_member(scene.env.create_user("carol")).slash(
-        scene.channel, "cancel"
-    )
-    assert nothing.response.content == "You have no merge that could be cancelled."
-    cancel = await scene.alice.slash(scene.channel, "cancel")
-    assert cancel.ephemeral
-    assert cancel.response.content == "Cancelled your 2 merges."
+    carol = scene.guild.add_member(scene.env.create_user("carol"))
+    nothing = await scene.slash(carol, "cancel")
+    assert nothing == ("You have no merge that could be cancelled.", True)
+    assert await scene.slash(scene.alice, "cancel") == ("Cancelled your 2 merges.", True)
     for answer in (running, waiting):
         assert answer.response.content == "This merge was cancelled."
     scene.hands.gate.set()
@@ -222,18 +224,18 @@ async def test_cancel_while_running_and_while_waiting(scene: Scene) -> None:
 
 
 async def test_queue_tells_how_far_the_own_merges_are(scene: Scene) -> None:
-    empty = await scene.alice.slash(scene.channel, "queue")
-    assert empty.ephemeral
-    assert empty.response.content == "Nothing is in the works: /merge starts at once."
+    said, ephemeral = await scene.slash(scene.alice, "queue")
+    assert ephemeral
+    assert said == "Nothing is in the works: /merge starts at once."
     scene.hands.gate.clear()
     await scene.merge()
     await scene.merge()
     scene.hands.progress = Progress(stage=Stage.MIX, fraction=0.9)
-    mine = await scene.alice.slash(scene.channel, "queue")
-    assert mine.response.content.startswith("2 merges are in the works. Yours:\nMixing the layers")
-    assert mine.response.content.endswith("In the queue: yours is number 1.")
-    others = await scene.bob.slash(scene.channel, "queue")
-    assert others.response.content == "2 merges are in the works, none of them yours."
+    mine, _ = await scene.slash(scene.alice, "queue")
+    assert mine.startswith("2 merges are in the works. Yours:\nMixing the layers")
+    assert mine.endswith("In the queue: yours is number 1.")
+    others, _ = await scene.slash(scene.bob, "queue")
+    assert others == "2 merges are in the works, none of them yours."
 
 
 async def test_after_the_token_has_died_the_result_answers_in_the_channel(scene: Scene) -> None:
@@ -278,8 +280,6 @@ async def test_where_the_bot_may_not_write_the_late_result_comes_as_a_dm(scene: 
     scene.env.inject_error("POST", MESSAGES, status=403, code=50013)
     scene.hands.gate.set()
     await scene.env.settle()
-    dm = scene.env.backend.users  # the world knows alice
-    assert scene.alice.id in dm
     [message] = scene.alice.user.dm_channel.history()
     assert message.content == "Your mash-up is ready."
     assert await message.attachments[0].read() == b"voiceband"

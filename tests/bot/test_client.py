@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+import pytest
+from discord import app_commands
+
+from bot.client import VocalClient, serve
+from bot.config import Config, read_config
+from bot.jobs import CalledOffError
+from pipeline.recipe import OPTIONS
+
+if TYPE_CHECKING:
+    from tests.bot.conftest import ObedientWorker, Scene
+
+COMMANDS = "/applications/*/commands"
+
+
+async def test_commands_follow_the_recipe(scene: Scene) -> None:
+    [payload] = scene.sent("PUT", COMMANDS)
+    assert [command["name"] for command in payload] == ["merge", "queue", "cancel"]
+    songs, options = payload[0]["options"][:2], payload[0]["options"][2:]
+    assert [(song["name"], song["required"]) for song in songs] == [
+        ("vocals", True),
+        ("backing", True),
+    ]
+    assert [option["name"] for option in options] == [option.name for option in OPTIONS]
+    for sent, option in zip(options, OPTIONS, strict=True):
+        assert not sent["required"]
+        assert sent["description"].startswith(option.help[:90])
+        assert [choice["value"] for choice in sent.get("choices", [])] == list(option.choices)
+        if not option.choices:
+            assert (sent["min_value"], sent["max_value"]) == (option.minimum, option.maximum)
+
+
+async def test_intents_ask_for_no_privilege(scene: Scene) -> None:
+    intents = scene.client.intents
+    privileged = ("message_content", "members", "presences")
+    assert [name for name in privileged if getattr(intents, name)] == []
+
+
+async def test_commands_are_registered_again_only_when_they_changed(
+    scene: Scene, config: Config, hands: ObedientWorker
+) -> None:
+    await scene.env.restart_bot(VocalClient(config, workers=[hands]))
+    assert len(scene.sent("PUT", COMMANDS)) == 1
+
+    changed = VocalClient(config, workers=[hands])
+
+    @app_commands.command(name="new", description="one more")
+    async def new(interaction: discord.Interaction[Any]) -> None:
+        await interaction.response.send_message("here")
+
+    changed.tree.add_command(new)
+    await scene.env.restart_bot(changed)
+    assert [len(payload) for payload in scene.sent("PUT", COMMANDS)] == [3, 4]
+
+
+async def test_a_development_server_gets_commands_of_its_own(
+    scene: Scene, config: Config, hands: ObedientWorker
+) -> None:
+    settings = {
+        "DISCORD_TOKEN": "token",
+        "DATA_DIR": str(config.data_dir),
+        "DEV_GUILD_ID": str(scene.guild.id),
+    }
+    await scene.env.restart_bot(VocalClient(read_config(settings), workers=[hands]))
+    [payload] = scene.sent("PUT", f"/applications/*/guilds/{scene.guild.id}/commands")
+    assert len(payload) == 3
+
+
+async def test_starting_deletes_what_a_killed_run_left(
+    scene: Scene, config: Config, hands: ObedientWorker
+) -> None:
+    orphan = scene.jobs_dir / "abc123"
+    orphan.mkdir(parents=True)
+    (orphan / "vocals.mp3").write_bytes(b"left behind")
+    await scene.env.restart_bot(VocalClient(config, workers=[hands]))
+    assert scene.files() == []
+
+
+async def test_stopping_tells_the_people_who_wait(scene: Scene) -> None:
+    scene.hands.gate.clear()
+    running = await scene.merge()
+    waiting = await scene.merge(scene.bob)
+    await scene.client.close()
+    for answer in (running, waiting):
+        assert answer.response.content == (
+            "The bot is being restarted. Please try again in a minute."
+        )
+    assert scene.hands.stopped
+    assert scene.client.is_closed()
+    assert scene.files() == []
+    with pytest.raises(CalledOffError, match="restarted"):
+        scene.client.queue.admit(1)
+    await scene.client.close()
+    assert len(scene.env.errors) == 2
+
+
+class Deaf(VocalClient):
+    """A client that is connected to nothing, or fails to connect."""
+
+    failure: Exception | None = None
+    started = False
+
+    async def start(self, token: str, *, reconnect: bool = True) -> None:
+        self.started = True
+        if self.failure is not None:
+            raise self.failure
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+
+
+async def test_sigterm_stops_cleanly(config: Config, hands: ObedientWorker) -> None:
+    client = Deaf(config, workers=[hands])
+    async with asyncio.timeout(10):
+        await serve(client, "token")
+    assert client.started
+    assert client.is_closed()
+    assert hands.stopped
+
+
+@pytest.mark.parametrize("failure", [discord.LoginFailure("bad"), aiohttp.ClientError("off")])
+async def test_a_failed_start_says_why(
+    config: Config, hands: ObedientWorker, failure: Exception
+) -> None:
+    client = Deaf(config, workers=[hands])
+    client.failure = failure
+    with pytest.raises(type(failure)):
+        await serve(client, "token")
+    assert hands.stopped
