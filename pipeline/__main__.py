@@ -150,7 +150,7 @@ def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _meanings() -> str:
-    """What the words that options take stand for, in two columns; numbers explain themselves."""
+    """Explain the words that options take, in two columns; numbers explain themselves."""
     lines = []
     for option in OPTIONS:
         words = {k: v for k, v in option.choices.items() if not k.lstrip("-").isdigit()}

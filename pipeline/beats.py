@@ -38,11 +38,11 @@ _BANDS_HZ = ((27.0, 110.0), (110.0, 3000.0), (3000.0, 10_000.0))
 _BAND_WEIGHTS = (1.0, 1.0, 0.6)  # hi-hats tick on every eighth and say little about the beat
 
 _SLOWEST_BPM, _FASTEST_BPM = 55.0, 215.0
-_USUAL_BPM = 120.0
+_USUAL_BPM = 105.0
 
 # Weights of the search, chosen on songs with known beats (`python -m benchmarks.beats`).
 _PERIODICITY = 4.0  # autocorrelation at the beat period, against onset strength on the beat
-_PRIOR = 1.0  # cost of lying one octave away from the usual tempo
+_PRIOR = 2.5  # cost of lying one octave away from the usual tempo
 _JUMP = 300.0  # cost of a squared relative change of period between two beats
 _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
 
