@@ -37,7 +37,7 @@ def main() -> int:
     )
 
     from aiohttp import ClientError  # noqa: PLC0415 - see this module's docstring
-    from discord import LoginFailure  # noqa: PLC0415 - see this module's docstring
+    from discord import DiscordException, LoginFailure  # noqa: PLC0415 - see this module's docstring
 
     from bot.client import VocalClient, serve  # noqa: PLC0415 - see this module's docstring
 
@@ -50,7 +50,10 @@ def main() -> int:
             file=sys.stderr,
         )
         return BAD_CONFIG
-    except ClientError as error:
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    except (ClientError, DiscordException) as error:
         print(f"Discord cannot be reached ({error}): check the connection.", file=sys.stderr)
         return 1
     return 0

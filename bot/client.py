@@ -10,7 +10,7 @@ import json
 import logging
 import secrets
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import aiofiles
 import aiohttp
@@ -19,8 +19,9 @@ from discord import app_commands
 
 from bot import render
 from bot.commands import add_commands
+from bot.config import ConfigError
 from bot.desk import MergeDesk
-from bot.files import delete_orphans, http_fetch
+from bot.files import claim, delete_orphans, http_fetch
 from bot.jobs import JobQueue
 from bot.replies import Reply
 from bot.tasks import make_merger
@@ -107,6 +108,7 @@ class VocalClient(discord.Client):
             limit_per_user=config.jobs_per_user,
             deadline_s=config.job_timeout_s,
         )
+        self._claim: TextIO | None = None
         self._session: aiohttp.ClientSession | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
@@ -120,7 +122,7 @@ class VocalClient(discord.Client):
 
     async def setup_hook(self) -> None:
         """Clear away what a killed run left, and register the commands if they changed."""
-        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        self._claim = await asyncio.to_thread(claim, self.config.data_dir)
         orphans = await asyncio.to_thread(delete_orphans, self.config.data_dir / "jobs")
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
@@ -133,6 +135,11 @@ class VocalClient(discord.Client):
         -------
         bool
             Whether they were registered; Discord allows 200 such creations a day.
+
+        Raises
+        ------
+        ConfigError
+            The bot has not been invited to the development server.
         """
         guild = None
         if self.config.dev_guild_id is not None:
@@ -146,7 +153,12 @@ class VocalClient(discord.Client):
             async with aiofiles.open(path, encoding="ascii") as file:
                 if await file.read() == digest:
                     return False
-        await self.tree.sync(guild=guild)
+        try:
+            await self.tree.sync(guild=guild)
+        except discord.Forbidden as error:
+            where = "in the server DEV_GUILD_ID" if guild is not None else "at all"
+            invite = "invite it again with the scope applications.commands."
+            raise ConfigError((f"The bot may not register commands {where}: {invite}",)) from error
         async with aiofiles.open(path, "w", encoding="ascii") as file:
             await file.write(digest)
         log.info("registered %d commands", len(commands))
@@ -171,6 +183,8 @@ class VocalClient(discord.Client):
             await worker.stop()
         if self._session is not None:
             await self._session.close()
+        if self._claim is not None:
+            self._claim.close()
         await super().close()
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import re
 import shutil
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import aiofiles
 import aiohttp
 
+from bot.config import ConfigError
 from pipeline.errors import UserError
 from pipeline.names import clean_name
 
@@ -125,7 +127,38 @@ async def job_directory(jobs_dir: Path, job_id: str) -> AsyncIterator[Path]:
         yield folder
     finally:
         # Shielded: a job that is cancelled while it cleans up must still clean up.
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder))
+        await asyncio.shield(asyncio.to_thread(_delete, folder))
+
+
+def _delete(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:  # no reason to take a finished mash-up back
+        log.warning("%s stays until the next start: %s", folder, error)
+
+
+def claim(data_dir: Path) -> TextIO:
+    """Make the bot's directory and keep other bots out of it for as long as the file is open.
+
+    Raises
+    ------
+    ConfigError
+        The directory cannot be written, or another bot uses it.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("w", encoding="ascii")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError((f"DATA_DIR {data_dir} cannot be written: {reason}.",)) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(
+            (f"Another bot already runs on DATA_DIR {data_dir}: stop it, or set another one.",)
+        ) from error
+    return lock
 
 
 def delete_orphans(jobs_dir: Path) -> int:

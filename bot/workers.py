@@ -105,7 +105,8 @@ class _Gauges:
 def _serve(pipe: Connection, gauges: _Gauges, make_work: Callable[[], Work[Any, Any]]) -> None:
     """Run in the worker's process: one task after the other until the pipe closes."""
     os.setsid()  # a group of its own: ffmpeg dies with it, and the terminal's Ctrl-C stays away
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A service manager may tell the whole group to stop; only the bot ends its workers.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints goes nowhere
     work = make_work()
     while True:
@@ -216,6 +217,7 @@ class Worker(Generic[Task, Answer]):
         with self._birth_and_death:
             if self._process is not None and self._process.is_alive() and self._pipe is not None:
                 return self._pipe
+            self._bury()
             self._pipe, theirs = _spawning.Pipe()
             self._process = _spawning.Process(
                 target=_serve,
@@ -272,14 +274,17 @@ class Worker(Generic[Task, Answer]):
 
     def _kill(self) -> None:
         with self._birth_and_death:
-            process, self._process = self._process, None
-            pipe, self._pipe = self._pipe, None
-            if process is not None and process.pid is not None:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:  # dead, or too young to have its own group
-                    process.kill()
-                process.join()
-                process.close()
-            if pipe is not None:
-                pipe.close()
+            self._bury()
+
+    def _bury(self) -> None:
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if process is not None and process.pid is not None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # dead, or too young to have its own group
+                process.kill()
+            process.join()
+            process.close()
+        if pipe is not None:
+            pipe.close()

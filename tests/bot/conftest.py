@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from bot.client import VocalClient
 from bot.config import Config, read_config
@@ -17,7 +18,7 @@ from tests.bot import works
 from tests.discord_schema import check_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from simcord.env import Env
@@ -48,6 +49,12 @@ class Scene:
             for request in self.env.http_requests
             if request.method == method and fnmatch(request.path, pattern)
         ]
+
+    async def restart(self, client: VocalClient) -> None:
+        """Stop the bot and start another in the same world."""
+        await self.client.close()
+        await self.env.restart_bot(client)
+        self.client = client
 
     async def slash(self, who: Any, name: str) -> tuple[str, bool]:
         """Have somebody use a command; return what was said and whether only they saw it."""
@@ -100,6 +107,18 @@ class PatientQueue(JobQueue[Any, Any]):
         return await self.env.external_wait(turn, reason="another job runs")
 
 
+def check_requests(env: Env) -> None:
+    """Hold all that the bot sent to Discord's schema, and to its own promise to ping nobody."""
+    for request in env.http_requests:
+        check_request(request.method, request.path, request.json)
+        if isinstance(request.json, dict):
+            message = request.json.get("data") or request.json
+            if message.get("content"):
+                allowed = message["allowed_mentions"]
+                assert allowed["parse"] == []
+                assert len(allowed.get("users", ())) <= 1
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return read_config({"DISCORD_TOKEN": "token", "DATA_DIR": str(tmp_path / "data")})
@@ -141,12 +160,13 @@ def simcord_bot(
     )
 
 
-@pytest.fixture
-def scene(
+@pytest_asyncio.fixture
+async def scene(
     simcord_env: Env, simcord_bot: VocalClient, envs: deque[Env], hands: ObedientWorker
-) -> Iterator[Scene]:
+) -> AsyncIterator[Scene]:
     envs.append(simcord_env)
     hands.env = PatientQueue.env = simcord_env
-    yield Scene(simcord_env, simcord_bot, hands)
-    for request in simcord_env.http_requests:
-        check_request(request.method, request.path, request.json)
+    one = Scene(simcord_env, simcord_bot, hands)
+    yield one
+    await one.client.close()
+    check_requests(simcord_env)

@@ -11,7 +11,7 @@ import pytest
 from discord import app_commands
 
 from bot.client import VocalClient, serve
-from bot.config import Config, read_config
+from bot.config import Config, ConfigError, read_config
 from bot.jobs import CalledOffError
 from pipeline.recipe import OPTIONS
 
@@ -47,7 +47,7 @@ async def test_intents_ask_for_no_privilege(scene: Scene) -> None:
 async def test_commands_are_registered_again_only_when_they_changed(
     scene: Scene, config: Config, hands: ObedientWorker
 ) -> None:
-    await scene.env.restart_bot(VocalClient(config, workers=[hands]))
+    await scene.restart(VocalClient(config, workers=[hands]))
     assert len(scene.sent("PUT", COMMANDS)) == 1
 
     changed = VocalClient(config, workers=[hands])
@@ -57,7 +57,7 @@ async def test_commands_are_registered_again_only_when_they_changed(
         await interaction.response.send_message("here")
 
     changed.tree.add_command(new)
-    await scene.env.restart_bot(changed)
+    await scene.restart(changed)
     assert [len(payload) for payload in scene.sent("PUT", COMMANDS)] == [3, 4]
 
 
@@ -69,9 +69,20 @@ async def test_a_development_server_gets_commands_of_its_own(
         "DATA_DIR": str(config.data_dir),
         "DEV_GUILD_ID": str(scene.guild.id),
     }
-    await scene.env.restart_bot(VocalClient(read_config(settings), workers=[hands]))
+    await scene.restart(VocalClient(read_config(settings), workers=[hands]))
     [payload] = scene.sent("PUT", f"/applications/*/guilds/{scene.guild.id}/commands")
     assert len(payload) == 3
+
+
+async def test_a_development_server_without_the_bot_is_named(
+    scene: Scene, config: Config, hands: ObedientWorker
+) -> None:
+    settings = {"DISCORD_TOKEN": "t", "DATA_DIR": str(config.data_dir), "DEV_GUILD_ID": "7"}
+    scene.env.inject_error("PUT", "/applications/*/guilds/7/commands", status=403, code=50001)
+    uninvited = VocalClient(read_config(settings), workers=[hands])
+    with pytest.raises(ConfigError, match="DEV_GUILD_ID"):
+        await scene.restart(uninvited)
+    await uninvited.close()
 
 
 async def test_starting_deletes_what_a_killed_run_left(
@@ -80,7 +91,7 @@ async def test_starting_deletes_what_a_killed_run_left(
     orphan = scene.jobs_dir / "abc123"
     orphan.mkdir(parents=True)
     (orphan / "vocals.mp3").write_bytes(b"left behind")
-    await scene.env.restart_bot(VocalClient(config, workers=[hands]))
+    await scene.restart(VocalClient(config, workers=[hands]))
     assert scene.files() == []
 
 

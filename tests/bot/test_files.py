@@ -9,11 +9,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from bot.config import ConfigError
 from bot.files import (
     DownloadError,
     EmptyFileError,
     FileTooBigError,
     check_attachment,
+    claim,
     delete_orphans,
     download,
     http_fetch,
@@ -139,6 +141,32 @@ async def test_a_job_directory_never_outlives_its_job(
         seen = error
     assert seen is end
     assert list(jobs_dir.iterdir()) == []
+
+
+async def test_a_directory_that_cannot_be_deleted_spoils_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def busy(_folder: Path) -> None:
+        raise OSError("busy")
+
+    monkeypatch.setattr("bot.files.shutil.rmtree", busy)
+    async with job_directory(tmp_path, "abc"):
+        pass
+    assert "busy" in caplog.text
+
+
+def test_one_bot_per_directory(tmp_path: Path) -> None:
+    first = claim(tmp_path / "data")
+    with pytest.raises(ConfigError, match="Another bot already runs on DATA_DIR"):
+        claim(tmp_path / "data")
+    first.close()
+    claim(tmp_path / "data").close()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"file/data cannot be written: Not a directory\."):
+        claim(tmp_path / "file" / "data")
 
 
 def test_orphans_are_deleted_and_counted(tmp_path: Path) -> None:

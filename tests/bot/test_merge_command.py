@@ -8,6 +8,7 @@ import pytest
 
 from bot.workers import WorkerDiedError
 from pipeline.errors import NoVoiceError, StageError
+from pipeline.recipe import Recipe
 from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
@@ -117,6 +118,26 @@ async def test_unfit_files_are_refused_at_once(
     assert scene.hands.tasks == []
     assert [callback["type"] for callback in scene.sent("POST", CALLBACK)] == [4]
     assert len(scene.env.errors) == 1
+
+
+async def test_a_bad_recipe_is_refused_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Discord lets nobody send such a value; only a stale client could.
+    monkeypatch.setattr("bot.commands.Recipe", lambda **_: Recipe(nudge=65))
+    answer = await scene.merge()
+    assert answer.ephemeral
+    assert answer.response.content == (
+        "nudge cannot be 65. It takes a whole number from -64 to 64 beats."
+    )
+    assert len(scene.env.errors) == 1
+
+
+async def test_works_in_a_direct_message(scene: Scene) -> None:
+    dora = scene.env.create_user("dora")
+    songs = {"vocals": ("a.mp3", b"a"), "backing": ("b.mp3", b"b")}
+    answer = await dora.slash("merge", **songs)
+    assert len(answer.response.attachments) == 1
 
 
 async def test_limits_are_refused_at_once(scene: Scene) -> None:

@@ -14,8 +14,7 @@ from bot.config import Config, read_config
 from composer import compose
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE
-from tests.bot.conftest import Scene, fetch_from
-from tests.discord_schema import check_request
+from tests.bot.conftest import Scene, check_requests, fetch_from
 
 if TYPE_CHECKING:
     from collections import deque
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from composer import Composition
     from pipeline.types import Progress
 
-LENGTH_S = 16.0
+LENGTH_S = 9.0
 
 
 @pytest.fixture
@@ -89,5 +88,4 @@ async def test_two_songs_in_one_mash_up_out(
     assert len(seen) > 3
     assert [progress.fraction for progress in seen] == sorted(p.fraction for p in seen)
     assert scene.files() == []
-    for request in simcord_env.http_requests:
-        check_request(request.method, request.path, request.json)
+    check_requests(simcord_env)

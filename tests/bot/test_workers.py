@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,24 @@ async def test_is_called_off_at_its_deadline(worker: Worker[Wish, Any]) -> None:
     with pytest.raises(TooSlowError, match="longer than 1 min"):
         await worker.run(Wish("listen", 0.5), deadline_s=0.1)
     assert (await worker.run(Wish("pid"), deadline_s=LONG_S))[0] == pid
+
+
+async def test_a_signal_to_the_whole_group_leaves_it_to_the_bot(
+    worker: Worker[Wish, Any],
+) -> None:
+    pid, _ = await worker.run(Wish("pid"), deadline_s=LONG_S)
+    os.kill(pid, signal.SIGTERM)
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (pid, 2)
+    assert os.getpgid(pid) == pid  # so the terminal's Ctrl-C does not reach it
+
+
+async def test_a_worker_that_died_while_idle_is_replaced(worker: Worker[Wish, Any]) -> None:
+    pid, _ = await worker.run(Wish("pid"), deadline_s=LONG_S)
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    new_pid, served = await worker.run(Wish("pid"), deadline_s=LONG_S)
+    assert new_pid != pid
+    assert served == 1
 
 
 async def test_stopping_ends_the_process(worker: Worker[Wish, Any]) -> None:
