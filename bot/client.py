@@ -92,6 +92,8 @@ class VocalClient(discord.Client):
         fetch: Fetch | None = None,
         edit_every_s: float = 1.2,
     ) -> None:
+        # discord.py warns of missing voice libraries; this bot never joins a voice channel.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         # Slash commands need no privileged intent; `guilds` keeps the cache of servers.
         super().__init__(
             intents=discord.Intents(guilds=True),

@@ -166,9 +166,8 @@ def result_embed(result: MergeResult) -> discord.Embed:
     if mind:
         embed.add_field(name="Mind", value=clip(_bullets(mind), LONGEST_FIELD), inline=False)
     seconds = sum(result.seconds_by_stage.values())
-    embed.set_footer(
-        text=f"Made in {seconds:.0f} s, taken apart by {_SEPARATORS[result.separator]}"
-    )
+    separator = _SEPARATORS.get(result.separator, result.separator)
+    embed.set_footer(text=f"Made in {seconds:.0f} s, taken apart by {separator}")
     return embed
 
 

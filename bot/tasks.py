@@ -74,14 +74,19 @@ class SeparatorShelf:
 
     def get(self, choice: str, on_fraction: OnFraction) -> Separator:
         """Return the kept separator, or a new one when there is none or it was a stand-in."""
+        if choice == "auto" and "spleeter" in self._kept:
+            choice = "spleeter"  # it can be had: one network in memory is enough
         kept = self._kept.get(choice)
         if kept is not None:
             separator, made_s = kept
-            stands_in = choice == "auto" and bool(separator.note)
+            stands_in = choice == "auto"
             if not stands_in or self._clock() - made_s < RETRY_AFTER_S:
                 return separator
         separator = self._make(choice, on_fraction)
-        self._kept[choice] = (separator, self._clock())
+        self._kept["spleeter" if separator.name == "spleeter" else choice] = (
+            separator,
+            self._clock(),
+        )
         return separator
 
 

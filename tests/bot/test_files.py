@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from bot.config import ConfigError
+from bot.client import VocalClient
+from bot.config import Config, ConfigError
 from bot.files import (
     DownloadError,
     EmptyFileError,
@@ -68,6 +69,14 @@ async def test_streams_to_disk_under_a_safe_name(cdn: str, tmp_path: Path) -> No
         )
     assert path == tmp_path / "vocals.mp3"
     assert path.read_bytes() == SONG
+
+
+async def test_the_bot_itself_reads_over_http(cdn: str, config: Config) -> None:
+    client = VocalClient(config)
+    pieces = [piece async for piece in client._fetch(f"{cdn}/song")]
+    await client.close()
+    assert b"".join(pieces) == SONG
+    assert len(pieces) > 1
 
 
 @pytest.mark.parametrize(

@@ -306,21 +306,31 @@ async def test_where_the_bot_may_not_write_the_late_result_comes_as_a_dm(scene: 
     assert await message.attachments[0].read() == b"voiceband"
 
 
-async def test_a_reply_that_was_deleted_is_answered_in_the_channel(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, 50027), (404, 10062), (404, 10015), (404, 10008), (500, 0)],
+    ids=["invalid token", "unknown interaction", "unknown webhook", "deleted", "server error"],
+)
+async def test_a_reply_that_cannot_be_edited_is_answered_in_the_channel(
+    scene: Scene, status: int, code: int
+) -> None:
     scene.hands.gate.clear()
     await scene.merge()
-    scene.env.inject_error("PATCH", ORIGINAL, status=404, code=10008)
+    scene.env.inject_error("PATCH", ORIGINAL, status=status, code=code)
     scene.hands.gate.set()
     await scene.env.settle()
     late = scene.channel.last_message
     assert late is not None
-    assert len(late.attachments) == 1
+    assert await late.attachments[0].read() == b"voiceband"
 
 
-async def test_a_result_that_discord_finds_too_large_ends_in_a_sentence(scene: Scene) -> None:
+@pytest.mark.parametrize(("status", "code"), [(413, 40005), (413, 0), (400, 40005)])
+async def test_a_result_that_discord_finds_too_large_ends_in_a_sentence(
+    scene: Scene, status: int, code: int
+) -> None:
     scene.hands.gate.clear()
     answer = await scene.merge()
-    scene.env.inject_error("PATCH", ORIGINAL, status=413, code=40005)
+    scene.env.inject_error("PATCH", ORIGINAL, status=status, code=code)
     scene.hands.gate.set()
     await scene.env.settle()
     assert answer.response.content == (

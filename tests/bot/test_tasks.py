@@ -42,8 +42,16 @@ def test_each_choice_is_made_once() -> None:
     for choice in ("auto", "offline", "auto", "offline", "spleeter"):
         maker.now_s += RETRY_AFTER_S
         shelf.get(choice, print)
-    assert maker.made == ["auto", "offline", "spleeter"]
-    assert shelf.get("auto", print) is shelf.get("auto", print)
+    assert maker.made == ["auto", "offline"]
+    assert shelf.get("auto", print) is shelf.get("spleeter", print)
+
+
+def test_auto_takes_the_network_that_is_there() -> None:
+    maker = Maker()
+    shelf = maker.shelf()
+    spleeter = shelf.get("spleeter", print)
+    assert shelf.get("auto", print) is spleeter
+    assert maker.made == ["spleeter"]
 
 
 def test_a_stand_in_is_replaced_when_spleeter_can_be_had() -> None:
