@@ -1,4 +1,4 @@
-"""Names and titles made fit to be shown: pure functions, light enough for the bot's process."""
+"""Names, titles and lengths made fit to be shown; light enough for the bot's own process."""
 
 from __future__ import annotations
 
@@ -65,3 +65,10 @@ def title_of(name: str) -> str:
     shown = clean_name(name)
     stem = re.sub(r"(?<=.)\.[A-Za-z0-9]{1,5}$", "", shown)
     return " ".join(stem.replace("_", " ").split()) or shown
+
+
+def clock(seconds: float) -> str:
+    """Return a length as people write it: "0:42", "15:00", "3:00:00"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -14,8 +14,8 @@ import av
 import numpy as np
 import pytest
 
-from pipeline import codec
-from pipeline.codec import FORMATS, clock, decode, encode
+from pipeline import encoding
+from pipeline.codec import FORMATS, decode, encode, find_ffmpeg
 from pipeline.errors import (
     Cancelled,
     OutputError,
@@ -310,6 +310,13 @@ def test_a_song_of_exactly_the_longest_length_is_let_through(tmp_path: Path) -> 
         decode(path, longest_s=5.0)
 
 
+def test_short_sounds_pass_where_the_caller_allows_them(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(2.0, 44_100), 44_100)
+    assert decode(path, shortest_s=0.0).duration_s == 2.0
+    with pytest.raises(SongLengthError, match=r"is 2\.0 s long; the shortest song is 3 s\."):
+        decode(path)
+
+
 @pytest.mark.parametrize(
     ("tags", "title"),
     [
@@ -489,7 +496,7 @@ def test_a_failing_ffmpeg_leaves_everything_as_it_was(
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\necho 'Conversion failed!' >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(codec, "find_ffmpeg", lambda: str(broken))
+    monkeypatch.setattr(encoding, "find_ffmpeg", lambda: str(broken))
     folder, litter = tmp_path / "folder", tmp_path / "litter"
     folder.mkdir()
     litter.mkdir()
@@ -526,11 +533,4 @@ def test_the_systems_ffmpeg_comes_first(tmp_path: Path, monkeypatch: pytest.Monk
     own = tmp_path / "ffmpeg"
     own.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert codec.find_ffmpeg() == str(own)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0:00"), (42.4, "0:42"), (900, "15:00"), (10_800, "3:00:00")]
-)
-def test_lengths_are_written_as_people_do(seconds: float, words: str) -> None:
-    assert clock(seconds) == words
+    assert find_ffmpeg() == str(own)

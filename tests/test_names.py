@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from pipeline.names import LONGEST_NAME, clean_name, clean_text, title_of
+from pipeline.names import LONGEST_NAME, clean_name, clean_text, clock, title_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,10 @@ def test_titles_are_made_of_names(name: str, title: str) -> None:
 def test_the_bot_can_import_it_lightly() -> None:
     code = "import pipeline.names, sys; sys.exit('numpy' in sys.modules or 'av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0:00"), (42.4, "0:42"), (900, "15:00"), (10_800, "3:00:00")]
+)
+def test_lengths_are_written_as_people_do(seconds: float, words: str) -> None:
+    assert clock(seconds) == words
