@@ -257,6 +257,9 @@ async def test_queue_tells_how_far_the_own_merges_are(scene: Scene) -> None:
     assert mine.endswith("In the queue: yours is number 1.")
     others, _ = await scene.slash(scene.bob, "queue")
     assert others == "2 merges are in the works, none of them yours."
+    scene.hands.gate.set()
+    await scene.env.settle()
+    assert scene.client.queue.jobs == ()
 
 
 async def test_after_the_token_has_died_the_result_answers_in_the_channel(scene: Scene) -> None:
