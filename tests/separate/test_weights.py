@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import json
 import multiprocessing
 import shutil
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,27 +132,60 @@ def test_a_download_that_stalls_is_resumed(tmp_path: Path, release: Release) -> 
     assert release.archive_ranges == [None, "bytes=20000-"]
 
 
+def cancel_at(limit: float) -> Callable[[float], None]:
+    def cancel(fraction: float) -> None:
+        if fraction >= limit:
+            raise Cancelled
+
+    return cancel
+
+
 def test_a_later_call_goes_on_where_a_cancelled_one_stopped(
     tmp_path: Path, release: Release, tiny_model: Path
 ) -> None:
     source = make_source(tmp_path, release.url)
-
-    def cancel(fraction: float) -> None:
-        if fraction > 0.1:
-            raise Cancelled
-
     with pytest.raises(Cancelled):
-        ensure_weights(source, on_fraction=cancel)
+        ensure_weights(source, on_fraction=cancel_at(0.1))
     assert_nothing_believed(source)
+    n_bytes = (source.directory / ".2stems.tar.gz.part").stat().st_size
     assert same_files(tiny_model, ensure_weights(source))
-    assert release.archive_ranges[0] is None
-    assert release.archive_ranges[1] is not None
+    assert release.archive_ranges == [None, f"bytes={n_bytes}-"]
+
+
+def test_a_part_that_is_already_complete_is_not_asked_for_again(
+    tmp_path: Path, release: Release
+) -> None:
+    source = make_source(tmp_path, release.url)
+    with pytest.raises(Cancelled):
+        ensure_weights(source, on_fraction=cancel_at(1.0))
+    assert_nothing_believed(source)
+    ensure_weights(source)
+    assert release.archive_ranges == [None]
+
+
+def test_a_part_of_unknown_length_is_not_gone_on_with(tmp_path: Path, release: Release) -> None:
+    release.lengths = False
+    source = make_source(tmp_path, release.url)
+    with pytest.raises(Cancelled):
+        ensure_weights(source, on_fraction=cancel_at(0.0))
+    ensure_weights(source)
+    assert release.archive_ranges == [None, None]
+
+
+def test_a_part_from_another_address_is_not_gone_on_with(
+    tmp_path: Path, release: Release, tiny_release: Path
+) -> None:
+    release.cuts = [20_000] * 4
+    refusal(make_source(tmp_path, release.url))
+    with serve(tiny_release) as other:
+        ensure_weights(make_source(tmp_path, other.url))
+        assert other.archive_ranges == [None]
 
 
 def test_without_ranges_the_download_starts_again(
     tmp_path: Path, release: Release, tiny_model: Path
 ) -> None:
-    release.cuts, release.ranges = [20_000], False
+    release.cuts, release.ranges = [90_000], False
     fractions: list[float] = []
     source = make_source(tmp_path, release.url)
     assert same_files(tiny_model, ensure_weights(source, on_fraction=fractions.append))
@@ -171,6 +206,8 @@ def test_a_part_of_another_archive_is_not_gone_on_with(
                 tar.add(path, arcname=path.name)
         write_checksum(folder)
         assert same_files(tiny_model, ensure_weights(source))
+        # If-Range makes the server send the whole of the new one at once.
+        assert release.archive_ranges[4:] == ["bytes=80000-"]
 
 
 def test_a_part_with_wrong_bytes_leads_to_a_clean_restart(
@@ -341,11 +378,37 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, tiny_rel
     assert_nothing_believed(source)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08" + bytes(40)])
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
-    folder = tmp_path / "release"
-    folder.mkdir()
-    (folder / "2stems.tar.gz").write_bytes(content)
+def breaking_off_in_nonsense() -> bytes:
+    """Compress the header of a member and let bytes follow that deflate does not know."""
+    header = member("model.index")
+    header.size = 5000
+    deflate = zlib.compressobj(wbits=31)
+    return deflate.compress(header.tobuf()) + deflate.flush(zlib.Z_FULL_FLUSH) + b"\x07" * 5000
+
+
+def with_a_wrong_gzip_checksum() -> bytes:
+    packed = bytearray(gzip.compress(member("checkpoint").tobuf()))
+    packed[-8] ^= 0xFF
+    return bytes(packed)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b"",
+        lambda _: b"no archive",
+        lambda genuine: genuine[: len(genuine) // 2],
+        lambda _: breaking_off_in_nonsense(),
+        lambda _: with_a_wrong_gzip_checksum(),
+    ],
+    ids=["empty", "text", "cut", "nonsense", "wrong gzip checksum"],
+)
+def test_a_file_that_is_no_archive_is_refused(
+    tmp_path: Path, tiny_release: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    folder = shutil.copytree(tiny_release, tmp_path / "release")
+    archive = folder / "2stems.tar.gz"
+    archive.write_bytes(spoil(archive.read_bytes()))
     write_checksum(folder)
     source = make_source(tmp_path, str(folder))
     assert "cannot be unpacked" in refusal(source)
@@ -446,13 +509,10 @@ def test_waiting_for_another_process_can_be_cancelled(tmp_path: Path, release: R
     source = make_source(tmp_path, release.url)
     source.directory.mkdir()
 
-    def cancel(fraction: float) -> None:
-        raise Cancelled
-
     with (source.directory / ".2stems.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Cancelled):
-            ensure_weights(source, on_fraction=cancel)
+            ensure_weights(source, on_fraction=cancel_at(0.0))
     assert release.log == []
 
 
