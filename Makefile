@@ -1,0 +1,63 @@
+# Two songs in, one mash-up out. Everything lives in .venv; nothing else on the machine is touched.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+
+# Your own songs: make demo VOCALS=a.mp3 BACKING=b.m4a
+OUT ?= mashup.mp3
+DEMO := build/demo
+ifeq ($(VOCALS)$(BACKING),)
+SONGS := $(DEMO)/voice/mixture.wav $(DEMO)/band/mixture.wav
+VOCALS = $(DEMO)/voice/mixture.wav
+BACKING = $(DEMO)/band/mixture.wav
+endif
+
+.PHONY: help demo bot test lint types unit bench clean
+
+help:  ## say what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.installed $(SONGS)  ## merge two songs: VOCALS=a.mp3 BACKING=b.m4a, or two that it composes
+	@test -n "$(VOCALS)" && test -n "$(BACKING)" || \
+		{ echo "Name both songs: make demo VOCALS=a.mp3 BACKING=b.m4a"; exit 2; }
+	@$(BIN)/python -m pipeline merge "$(VOCALS)" "$(BACKING)" -o "$(OUT)"
+
+bot: $(VENV)/.installed  ## start the Discord bot; its token goes into .env (see .env.example)
+	@$(BIN)/python -m bot
+
+test: lint types unit  ## lint, types and tests
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q
+
+clean:  ## delete what the targets above made, the virtual environment included
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(DEMO)/voice/mixture.wav: $(VENV)/.installed
+	@$(BIN)/python -m composer --seed 7 --bpm 96 --key "A minor" --duration 45 -o $(@D)
+
+$(DEMO)/band/mixture.wav: $(VENV)/.installed
+	@$(BIN)/python -m composer --seed 3 --bpm 104 --key "B minor" --duration 45 -o $(@D)
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed: name it with make PYTHON=/path/to/python3.11"; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml constraints.txt
+	$(PIP) install --editable '.[dev]'
+	@touch $@
