@@ -57,6 +57,6 @@ async def test_sigterm_in_the_middle_of_a_merge(tmp_path: Path) -> None:
         assert list((tmp_path / "data" / "jobs").iterdir()) == []
         assert b"Traceback" not in log
         assert b"told to stop" in log
-    assert discord.close_code == 1000
+    assert discord.close_code in {1000, 4000}  # a close frame, where a broken connection has 1006
     for method, path, body in discord.requests:
         check_request(method, path, body)
