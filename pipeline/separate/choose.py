@@ -20,7 +20,8 @@ def make_separator(
 ) -> Separator:
     """Make a separator; keep it, because every new one loads its model anew.
 
-    Neither TensorFlow nor the weights are loaded yet: that happens when the first song comes.
+    "spleeter" loads its network when the first song comes; "auto" at once, because only then is it
+    certain that the weights can be used.
 
     Parameters
     ----------
@@ -48,8 +49,12 @@ def make_separator(
         raise ValueError(f"choice must be one of {', '.join(CHOICES)}, not {choice!r}")
     if choice == "offline":
         return _offline("")
+    from pipeline.separate.spleeter import SpleeterSeparator  # noqa: PLC0415 - numpy and scipy
+
     try:
-        model_dir = ensure_weights(source, on_fraction=on_fraction)
+        separator = SpleeterSeparator(ensure_weights(source, on_fraction=on_fraction))
+        if choice == "auto":
+            separator.load()  # only now is it certain that the weights can be used
     except ModelUnavailableError as error:
         if choice == "spleeter":
             raise
@@ -58,9 +63,7 @@ def make_separator(
             f"{reason}, so the built-in separator did the work: "
             "expect more of the old backing in the voice."
         )
-    from pipeline.separate.spleeter import SpleeterSeparator  # noqa: PLC0415 - numpy and scipy
-
-    return SpleeterSeparator(model_dir)
+    return separator
 
 
 def _offline(note: str) -> Separator:

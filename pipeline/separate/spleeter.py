@@ -149,7 +149,7 @@ class SpleeterSeparator:
             The song holds samples that are not numbers.
         """
         on_fraction(0.0)
-        network = self._load()
+        network = self.load()
         vocals = np.zeros_like(song.samples, dtype=np.float32)
         starts = network.geometry.patch_starts(song.samples.shape[-1])
         for done, start in enumerate(starts, start=1):
@@ -163,7 +163,14 @@ class SpleeterSeparator:
             on_fraction(done / len(starts))
         return Stems(vocals=vocals, accompaniment=song.samples - vocals)
 
-    def _load(self) -> _Network:
+    def load(self) -> _Network:
+        """Build the graph and read the weights, unless that is done.
+
+        Raises
+        ------
+        ModelUnavailableError
+            The model's files are damaged or of another network.
+        """
         if self._network is None:
             self._network = _Network.load(self._model_dir)
         return self._network
@@ -303,8 +310,8 @@ def _restore(tf: Any, graph: Any, model_dir: Path) -> Any:  # noqa: ANN401 - as 
 
 def _damaged(model_dir: Path, reason: str) -> ModelUnavailableError:
     return ModelUnavailableError(
-        f"Spleeter's model in {model_dir} is damaged: {reason}.",
-        hint="Replace its files, or delete the directory so that they are fetched anew.",
+        f"Spleeter's model is damaged: {reason}.",
+        hint=f"Replace the files in {model_dir}, or delete it so that they are fetched anew.",
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,20 @@ def test_auto_falls_back_and_says_so(tmp_path: Path) -> None:
         "Spleeter's weights could not be fetched (no connection to 127.0.0.1:9), so the built-in "
         "separator did the work: expect more of the old backing in the voice."
     )
+
+
+def test_auto_falls_back_from_a_model_that_turns_out_damaged(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    altered = shutil.copytree(tiny_model, tmp_path / "2stems")
+    shard = altered / "model.data-00000-of-00001"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 0xFF  # as long as before: only TensorFlow's checksum can tell
+    shard.write_bytes(data)
+    separator = make_separator("auto", ModelSource(directory=tmp_path, location=NOWHERE))
+    assert isinstance(separator, OfflineSeparator)
+    assert separator.note.startswith("Spleeter's model is damaged: ")
+    assert str(tmp_path) not in separator.note  # people in a chat need not know the admin's disk
 
 
 def test_spleeter_by_name_is_spleeter_or_an_error(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_an_altered_shard_is_an_error_in_words(tmp_path: Path, tiny_model: Path)
 
 def test_weights_that_are_not_numbers_are_an_error_in_words(tiny_model: Path) -> None:
     separator = SpleeterSeparator(tiny_model)
-    network = separator._load()
+    network = separator.load()
     with network.session.graph.as_default():
         bias = network.session.graph.get_collection("trainable_variables")[-1]
         network.session.run(bias.assign([np.nan, 0.0]))
