@@ -44,6 +44,7 @@ _USUAL_BPM = 105.0
 _PERIODICITY = 4.0  # autocorrelation at the beat period, against onset strength on the beat
 _PRIOR = 2.5  # cost of lying one octave away from the usual tempo
 _JUMP = 300.0  # cost of a squared relative change of period between two beats
+_LOUDEST = 6.0  # onset strength above which louder is no clearer
 _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
 
 
@@ -57,7 +58,7 @@ class _Bands:
     @property
     def mixed(self) -> Array:
         weights = np.asarray(_BAND_WEIGHTS)
-        return np.asarray(np.minimum(weights @ self.onset / weights.sum(), 6.0))
+        return np.asarray(weights @ self.onset / weights.sum())
 
 
 def track_beats(samples: Signal) -> BeatGrid:
@@ -77,7 +78,7 @@ def track_beats(samples: Signal) -> BeatGrid:
     if mono.shape[0] < 2 * RATE or not np.any(mono):
         return BeatGrid()
     coarse = _onset_bands(mono, _HOP, _WINDOW)
-    frames = _search(coarse.mixed, coarse.fps)
+    frames = _search(np.minimum(coarse.mixed, _LOUDEST), coarse.fps)
     if len(frames) < 4:
         return BeatGrid()
     fine = _onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
@@ -191,10 +192,12 @@ def _refine(beats: Array, fine: _Bands, duration_s: float) -> Array:
     reach = round(0.035 * fine.fps)
     steps = np.arange(-reach, reach + 1)
     near = np.round(beats * fine.fps).astype(int)[:, None] + steps
-    curve = np.pad(fine.mixed, reach + 1)[np.clip(near + reach + 1, 0, len(fine.mixed) + reach)]
+    # Not capped: the top of a cut-off peak would be wherever the search thought it was.
+    mixed = fine.mixed
+    curve = np.pad(mixed, reach + 1)[np.clip(near + reach + 1, 0, len(mixed) + reach)]
     curve = curve * np.cos(0.5 * np.pi * steps / (reach + 1))
     times = beats + steps[curve.argmax(axis=1)] / fine.fps
-    clarity = curve.max(axis=1) + 0.05
+    clarity = np.minimum(curve.max(axis=1), _LOUDEST) + 0.05
     straight = _click_track(times, clarity, duration_s)
     trust = clarity
     for _ in range(3):
@@ -296,7 +299,7 @@ def _standardised(values: Array) -> Array:
 
 def _onset_at(beats: Array, bands: _Bands) -> Array:
     """Strongest onset within 30 ms of each beat, per band; shape (3, beats)."""
-    near = scipy.ndimage.maximum_filter1d(np.minimum(bands.onset, 6.0), 7, axis=1)
+    near = scipy.ndimage.maximum_filter1d(np.minimum(bands.onset, _LOUDEST), 7, axis=1)
     frames = np.round(beats * bands.fps).astype(int)
     return np.asarray(near[:, np.clip(frames, 0, near.shape[1] - 1)])
 
@@ -304,5 +307,5 @@ def _onset_at(beats: Array, bands: _Bands) -> Array:
 def _confidence(beats: Array, bands: _Bands) -> float:
     """Onset strength on the beats against the mean of the rest, squeezed into [0, 1]."""
     on_beat = float(_onset_at(beats, bands).mean())
-    anywhere = float(np.minimum(bands.onset, 6.0).mean())
+    anywhere = float(np.minimum(bands.onset, _LOUDEST).mean())
     return float(np.clip(1.0 - anywhere / (on_beat + 1e-9), 0.0, 1.0))
