@@ -63,6 +63,10 @@ class NoVoiceError(UserError):
     """The song that was to give the vocals has none that could be found."""
 
 
+class NoBackingError(UserError):
+    """The song that was to give the backing has nothing but a voice."""
+
+
 class RecipeError(UserError):
     """An option of the merge is outside what is allowed."""
 

@@ -7,14 +7,14 @@ decode -> separate -> track beats on the full mixes -> find keys -> plan -> warp
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.beats import track_beats
 from pipeline.codec import LONGEST_S, decode, encode
-from pipeline.errors import Cancelled, NoVoiceError, PipelineError, StageError
+from pipeline.errors import Cancelled, NoBackingError, NoVoiceError, PipelineError, StageError
 from pipeline.key import find_key
 from pipeline.loudness import (
     CEILING_DBTP,
@@ -30,14 +30,14 @@ from pipeline.types import Loudness, MergeResult, Progress, SongFacts, Stage
 from pipeline.warp import warp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pipeline.recipe import Recipe
     from pipeline.separate import Separator
-    from pipeline.types import BeatGrid, Key, OnFraction, OnProgress, Song, Spans, Stems
+    from pipeline.types import BeatGrid, Key, OnFraction, OnProgress, Signal, Song, Stems
 
-_SHARES = {
+_SHARES: Mapping[Stage, float] = {
     Stage.DECODE: 0.05,
     Stage.SEPARATE: 0.50,
     Stage.BEATS: 0.08,
@@ -55,25 +55,47 @@ ARTIST = "vocal"
 
 _LOSSLESS = ("wav", "flac")
 _LOSSY_CEILING_DBTP = CEILING_DBTP - 0.5  # encoders raise true peaks by about as much
-_VOICELESS_DB = 25.0  # a vocal stem this far below its song holds nothing but residue
+_RESIDUE_DB = 25.0  # a stem this far below its song holds nothing that was played or sung
 
 
-class _Conductor:
-    """Keeps the time of each stage, tells the listener, and gives failures one form."""
+class Conductor:
+    """Keeps the time of each stage, tells the listener, and gives failures one form.
 
-    def __init__(self, on_progress: OnProgress) -> None:
+    Parameters
+    ----------
+    on_progress
+        Told the stage and the share of the whole that is done, which never falls.
+    shares
+        Share of the whole that each stage takes, roughly; they sum to 1.
+
+    Attributes
+    ----------
+    seconds
+        Time that each finished stage took, in seconds.
+    """
+
+    def __init__(self, on_progress: OnProgress, shares: Mapping[Stage, float]) -> None:
         self.seconds: dict[str, float] = {}
         self._on_progress = on_progress
+        self._shares = shares
         self._done = 0.0
+        self._told = 0.0
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[OnFraction]:
-        """Run one stage; yields what it tells its own progress to."""
-        share = _SHARES[stage]
+        """Run one stage; yields what it tells its own progress to.
+
+        Raises
+        ------
+        StageError
+            The stage failed in a way that the user cannot mend.
+        """
+        share = self._shares[stage]
 
         def on_fraction(fraction: float) -> None:
             done = self._done + share * min(1.0, max(0.0, fraction))
-            self._on_progress(Progress(stage=stage, fraction=min(1.0, done)))
+            self._told = max(self._told, min(1.0, round(done, 6)))
+            self._on_progress(Progress(stage=stage, fraction=self._told))
 
         began = time.perf_counter()
         try:
@@ -144,15 +166,18 @@ def merge(
         `on_progress` called it off.
     """
     names = (vocals_name or vocal_song.name, backing_name or backing_song.name)
-    conductor = _Conductor(on_progress)
+    conductor = Conductor(on_progress, _SHARES)
     with conductor.stage(Stage.DECODE) as on_fraction:
         first, second = _halves(on_fraction)
         voice_song = decode(vocal_song, name=names[0], longest_s=longest_s, on_fraction=first)
         beat_song = decode(backing_song, name=names[1], longest_s=longest_s, on_fraction=second)
     with conductor.stage(Stage.SEPARATE) as on_fraction:
         voice_stems, beat_stems = _separate(voice_song, beat_song, separator, on_fraction)
-        _demand_voice(voice_stems, voice_song, clean_name(names[0]))
-        sung, backing_sung = find_sung(voice_stems.vocals), _own_voice(beat_stems, beat_song)
+        _demand_layers(voice_stems.vocals, beat_stems.accompaniment, (voice_song, beat_song), names)
+        sung = find_sung(voice_stems.vocals)
+        backing_sung = (
+            () if _is_residue(beat_stems.vocals, beat_song) else find_sung(beat_stems.vocals)
+        )
     with conductor.stage(Stage.BEATS) as on_fraction:
         voice_grid = track_beats(voice_song.samples)
         on_fraction(0.5)
@@ -172,11 +197,15 @@ def merge(
     with conductor.stage(Stage.LEVEL):
         layers = level(fade(Layers(vocals=voice, backing=beat), plan), recipe.balance)
     with conductor.stage(Stage.MIX):
-        layers = master(layers, CEILING_DBTP if format in _LOSSLESS else _LOSSY_CEILING_DBTP)
-    with conductor.stage(Stage.ENCODE):
-        path = out_dir / f"mashup.{format}"
-        layers, loudness = _deliver(layers, path, title, max_bytes)
-        written = _write_stems(layers, out_dir, title) if stems else {}
+        ceiling = CEILING_DBTP if format in _LOSSLESS else _LOSSY_CEILING_DBTP
+        layers = master(layers, ceiling)
+    with ExitStack() as undo:
+        with conductor.stage(Stage.ENCODE):
+            path = out_dir / f"mashup.{format}"
+            undo.callback(path.unlink, missing_ok=True)
+            layers, loudness = _deliver(layers, path, title, ceiling, max_bytes)
+            written = _write_stems(layers, out_dir, title, undo) if stems else {}
+        undo.pop_all()
     return MergeResult(
         path=path,
         vocals=voice_facts,
@@ -209,20 +238,24 @@ def _separate(
     return voice_stems, separator.separate(beat_song, second)
 
 
-def _is_voiceless(stems: Stems, song: Song) -> bool:
-    return bool(np.std(stems.vocals) < 10.0 ** (-_VOICELESS_DB / 20.0) * np.std(song.samples))
+def _is_residue(stem: Signal, song: Song) -> bool:
+    return bool(np.std(stem) < 10.0 ** (-_RESIDUE_DB / 20.0) * np.std(song.samples))
 
 
-def _demand_voice(stems: Stems, song: Song, name: str) -> None:
-    if _is_voiceless(stems, song):
+def _demand_layers(
+    voice: Signal, backing: Signal, songs: tuple[Song, Song], names: tuple[str, str]
+) -> None:
+    """Refuse a song that has nothing to give; levelling would blow its residue up."""
+    if _is_residue(voice, songs[0]):
         raise NoVoiceError(
-            f"No voice was found in {name}.", hint="Send a song in which somebody sings or raps."
+            f"No voice was found in {clean_name(names[0])}.",
+            hint="Send a song in which somebody sings or raps.",
         )
-
-
-def _own_voice(stems: Stems, song: Song) -> Spans:
-    """When the backing's own voice sounds; often it has none."""
-    return () if _is_voiceless(stems, song) else find_sung(stems.vocals)
+    if _is_residue(backing, songs[1]):
+        raise NoBackingError(
+            f"Nothing but a voice was found in {clean_name(names[1])}.",
+            hint="Send a song with instruments.",
+        )
 
 
 def _facts(song: Song, grid: BeatGrid, key: Key | None) -> SongFacts:
@@ -230,26 +263,32 @@ def _facts(song: Song, grid: BeatGrid, key: Key | None) -> SongFacts:
 
 
 def _deliver(
-    layers: Layers, path: Path, title: str, max_bytes: int | None
+    layers: Layers, path: Path, title: str, ceiling_dbtp: float, max_bytes: int | None
 ) -> tuple[Layers, Loudness]:
-    """Write the mix and measure what was written; encoders raise peaks, so try again lower."""
-    balance = vocals_to_backing_lu(layers.vocals, layers.backing)
+    """Write the mix and measure what was written.
+
+    Encoders raise peaks, the more the fewer bits they have; then the ceiling comes down by as
+    much, and not the whole mix, which would end up too quiet.
+    """
     while True:
         encode(layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes)
         heard = decode(path, shortest_s=0.0, longest_s=float("inf")).samples
         peak = true_peak_dbtp(heard)
         if peak <= CEILING_DBTP:
             break
-        layers *= float(10.0 ** ((CEILING_DBTP - peak - 0.05) / 20.0))
+        ceiling_dbtp -= peak - CEILING_DBTP + 0.05
+        layers = master(layers, ceiling_dbtp)
     return layers, Loudness(
         integrated_lufs=integrated_lufs(heard),
         true_peak_dbtp=peak,
-        vocals_to_backing_lu=balance,
+        vocals_to_backing_lu=vocals_to_backing_lu(layers.vocals, layers.backing),
     )
 
 
-def _write_stems(layers: Layers, out_dir: Path, title: str) -> dict[str, Path]:
-    return {
-        name: encode(samples, out_dir / f"{name}.wav", title=f"{title} ({name})", artist=ARTIST)
-        for name, samples in (("vocals", layers.vocals), ("backing", layers.backing))
-    }
+def _write_stems(layers: Layers, out_dir: Path, title: str, undo: ExitStack) -> dict[str, Path]:
+    written: dict[str, Path] = {}
+    for name, samples in (("vocals", layers.vocals), ("backing", layers.backing)):
+        path = out_dir / f"{name}.wav"
+        undo.callback(path.unlink, missing_ok=True)
+        written[name] = encode(samples, path, title=f"{title} ({name})", artist=ARTIST)
+    return written

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,19 @@ from pipeline.reasons import clock
 
 if TYPE_CHECKING:
     from pipeline.types import BeatGrid, Key, MergeResult, SongFacts
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """Write values as JSON, which has no word for infinities: silence has a loudness of null."""
+    return json.dumps(_finite(values), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - whatever JSON takes, at any depth
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def as_report(result: MergeResult) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""The words that the command line takes, and its help."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pipeline.recipe import OPTIONS
+
+FORMATS_IN_WORDS = "mp3, m4a, ogg, opus, flac or wav"
+"""What a mash-up may end in, for people; `pipeline.codec.FORMATS` is too heavy to ask."""
+
+_DESCRIPTION = """\
+Sing one song over another: the vocals of the first over the accompaniment of the second,
+on the beat, in key, and level.
+"""
+
+_EPILOG = """\
+example:
+  python -m pipeline merge singer.mp3 band.m4a -o mashup.mp3
+
+"python -m pipeline merge --help" explains every option of a merge.
+
+Spleeter's weights are fetched once into SPLEETER_MODEL_DIR, from SPLEETER_MODEL_URL if that is
+set: a web address or a local folder. Where they cannot be had, a separator made of signal
+processing does the work. Their folder is now {models}
+
+exit codes: 0 done, 1 a fault of this program, 2 something about the songs or options to mend,
+130 called off
+"""
+
+_WIDEST_HELP = 100
+
+
+def build_parser(models: Path) -> argparse.ArgumentParser:
+    """Build the parser of the command line.
+
+    Parameters
+    ----------
+    models
+        Where Spleeter's weights live, for the help.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(models=models),
+        formatter_class=_help_formatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    _add_merge(commands)
+    _add_separate(commands)
+    _add_analyse(commands)
+    return parser
+
+
+def _add_merge(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    merge = commands.add_parser(
+        "merge",
+        help="two songs in, one mash-up out",
+        description="The vocals of the first song over the accompaniment of the second.",
+        epilog=_meanings(),
+        formatter_class=_help_formatter,
+    )
+    merge.add_argument("vocals", type=Path, metavar="VOCALS", help="the song whose voice is heard")
+    merge.add_argument("backing", type=Path, metavar="BACKING", help="the song that plays under it")
+    merge.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=f"the mash-up, a file that ends in {FORMATS_IN_WORDS}",
+    )
+    for option in OPTIONS:
+        _add_option(merge, option.name)
+    merge.add_argument(
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="write all that was found and decided to this file",
+    )
+    merge.add_argument(
+        "--stems",
+        type=Path,
+        metavar="DIR",
+        help="write the two aligned layers as wav into this folder, made if it is not there",
+    )
+    _add_quiet(merge)
+
+
+def _add_separate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    separate = commands.add_parser(
+        "separate",
+        help="one song in, vocals and accompaniment out",
+        description="Write the vocals and the accompaniment of a song as wav files.",
+        formatter_class=_help_formatter,
+    )
+    separate.add_argument("song", type=Path, metavar="SONG", help="the song to take apart")
+    separate.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder for vocals.wav and accompaniment.wav, made if it is not there",
+    )
+    _add_option(separate, "separator")
+    _add_quiet(separate)
+
+
+def _add_analyse(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    analyse = commands.add_parser(
+        "analyse",
+        help="tempo, beats, key and loudness of a song",
+        description="Find the tempo, the beats, the key and the loudness of a song.",
+        formatter_class=_help_formatter,
+    )
+    analyse.add_argument("song", type=Path, metavar="SONG", help="the song to look at")
+    analyse.add_argument(
+        "--json", action="store_true", help="print all of it, every beat too, for other programs"
+    )
+    _add_quiet(analyse)
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    width = min(_WIDEST_HELP, shutil.get_terminal_size().columns)
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=width)
+
+
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result")
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add one field of `Recipe`; its value is checked by `Recipe` itself."""
+    option = next(option for option in OPTIONS if option.name == name)
+    if option.choices:
+        # Written out instead of `choices=`, so that a wrong one gets the same sentence everywhere.
+        named = [word for word in option.choices if not word.lstrip("-").isdigit()]
+        shown = "|".join(named) + ("|N" if len(named) < len(option.choices) else "")
+    else:
+        shown = option.unit.upper()
+    bounds = f", {option.minimum:g} to {option.maximum:g}" if option.minimum is not None else ""
+    parser.add_argument(
+        f"--{name}",
+        default=option.default,
+        metavar=shown,
+        help=f"{option.help}{bounds} (default: {option.default})",
+    )
+
+
+def _meanings() -> str:
+    """Explain the words that options take, in two columns; numbers explain themselves."""
+    lines = []
+    for option in OPTIONS:
+        words = {k: v for k, v in option.choices.items() if not k.lstrip("-").isdigit()}
+        if len(words) < len(option.choices):
+            words["N"] = "shift by so many semitones, -6 to 6"
+        lines += [
+            f"  --{option.name} {word:<{18 - len(option.name)}} {words[word]}" for word in words
+        ]
+    return "what the words mean:\n" + "\n".join(lines)
