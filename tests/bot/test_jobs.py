@@ -159,7 +159,7 @@ async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next() -> Non
     await one
     three = third.start(queue.run(third, "c"))
     hands.end("c")
-    assert await three == "C"
+    assert await asyncio.wait_for(three, 5) == "C"
     assert two.cancelled()
     assert hands.begun == ["a", "c"]
 
