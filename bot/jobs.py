@@ -96,8 +96,10 @@ class Job:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the work is, or None while it has not begun."""
-        return self._runner.progress if self._runner is not None else None
+        """How far the work is, or None while there is none."""
+        if self.state is not JobState.RUNNING or self._runner is None:
+            return None  # the worker may be busy with the next job already
+        return self._runner.progress
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin the work that `call_off` will cancel."""

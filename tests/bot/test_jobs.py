@@ -181,6 +181,7 @@ async def test_nothing_is_left_to_call_off_after_the_end() -> None:
     await job.start(queue.run(job, "a"))
     assert not job.call_off(cancelled())
     assert job.called_off is None
+    assert job.progress is None
 
 
 async def test_closing_calls_all_off_and_admits_no_more() -> None:
