@@ -28,6 +28,12 @@ _PROFILES: dict[Mode, tuple[float, ...]] = {
 }
 """Share of each scale degree in pieces of known key, after Albrecht & Shanahan (2013)."""
 
+_FLAT = 0.075
+"""Standard deviation of a profile without a key, as a share of its mean.
+
+Noise has 0.02 in 10 s and 0.06 in 2 s; of 13 songs the noisiest has 0.095.
+"""
+
 SURE = 0.04
 """Confidence from which a key is worth a transposition."""
 
@@ -68,7 +74,7 @@ def key_of_profile(profile: npt.NDArray[np.floating[Any]]) -> Key | None:
         None for a flat profile. Confidence is how far its correlation lies above that of the
         best key with other notes: a song that may be in A minor or C major is no less certain.
     """
-    if np.ptp(profile) < 1e-6:
+    if np.std(profile) <= _FLAT * np.mean(profile):
         return None
     fits = {
         Key(tonic=tonic, mode=mode): float(np.corrcoef(profile, np.roll(shape, tonic))[0, 1])
