@@ -53,10 +53,11 @@ class Option:
             raise RecipeError(f"{self.name} cannot be {value!s}.", hint=self.allowed())
         try:
             number = self.kind(value)
-        except (TypeError, ValueError):
-            number = None
+            exact = float(number) == float(value)
+        except (TypeError, ValueError, OverflowError):  # the last for infinity as a whole number
+            number, exact = None, False
         # A NaN is outside any bounds: the comparison is written so that it fails.
-        if isinstance(number, (int, float)) and float(number) == float(value):
+        if isinstance(number, (int, float)) and exact:
             low = float("-inf") if self.minimum is None else self.minimum
             high = float("inf") if self.maximum is None else self.maximum
             if low <= number <= high:
