@@ -64,7 +64,7 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
     output, report = options.output, options.report
     _check_extension(output)
     stems = {n: options.stems / f"{n}.wav" for n in ("vocals", "backing")} if options.stems else {}
-    targets = [output, *stems.values(), *([report] if report else [])]
+    targets = [*stems.values(), *([report] if report else []), output]
     with ExitStack() as stack:
         if options.stems:
             stack.enter_context(made_folder(options.stems))
