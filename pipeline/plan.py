@@ -203,7 +203,8 @@ def _sung_downbeat(grid: BeatGrid, sung: Spans) -> int:
     start = _position(grid, np.asarray([sung[0][0]]))[0]
     # Up to two and a half beats before a downbeat are heard as leading into it.
     pickup = 0.625 * grid.beats_per_bar
-    return int(downbeats[np.argmax(downbeats >= start - grid.beats_per_bar + pickup)])
+    ahead = downbeats[downbeats >= start - grid.beats_per_bar + pickup]
+    return int(ahead[0] if len(ahead) else downbeats[-1])
 
 
 def _entry_beat(vocals: SongFacts, backing: SongFacts, sung: Spans, backing_sung: Spans) -> int:
