@@ -139,7 +139,7 @@ def _plan_on_beats(
     pace_name = recipe.pace if recipe.pace != "auto" else _gentlest_pace(vocals, backing)
     pace = VOICE_BEATS_PER_BACKING_BEAT[pace_name]
     first_sung = _sung_downbeat(vocals.grid, sung)
-    entry = _entry_beat(vocals, backing, sung, backing_sung)
+    entry = _entry_beat(vocals, backing, pace, sung, backing_sung)
     match = _Match(pace=pace, start=entry + recipe.nudge - first_sung / pace)
     of_beats, of_voice = _target_times(vocals, backing, match, recipe.tempo)
 
@@ -207,20 +207,26 @@ def _sung_downbeat(grid: BeatGrid, sung: Spans) -> int:
     return int(ahead[0] if len(ahead) else downbeats[-1])
 
 
-def _entry_beat(vocals: SongFacts, backing: SongFacts, sung: Spans, backing_sung: Spans) -> int:
+def _entry_beat(
+    vocals: SongFacts, backing: SongFacts, pace: float, sung: Spans, backing_sung: Spans
+) -> int:
     """Index of the backing's downbeat on which the voice enters.
 
     Where the backing's own voice enters, if that lies in its first third, else after an intro of
-    one phrase; always on a phrase's start, and late enough for the voice's own pickup.
+    one phrase; always late enough for the voice's own pickup, and on a phrase's start unless the
+    backing is too short for that.
     """
     grid = backing.grid
-    phrases = _downbeat_indices(grid)[::PHRASE_BARS]
-    pickup = bool(sung) and sung[0][0] < vocals.grid.beats_s[_sung_downbeat(vocals.grid, sung)]
-    phrases = phrases[1 if pickup and len(phrases) > 1 else 0 :]
-    early = phrases[phrases <= _position(grid, np.asarray([backing.duration_s / 3]))[0]]
-    if len(early) < 2:
-        return int(phrases[0])
-    wanted = _sung_downbeat(grid, backing_sung) if backing_sung else early[0 if pickup else 1]
+    bars = _downbeat_indices(grid)
+    first_sung = _sung_downbeat(vocals.grid, sung)
+    sung_at = _position(vocals.grid, np.asarray([sung[0][0]]))[0] if sung else first_sung
+    start, third, half = _position(grid, np.asarray([0, 1 / 3, 1 / 2]) * backing.duration_s)
+    roomy = bars[bars - (first_sung - sung_at) / pace >= start]
+    phrases = np.intersect1d(roomy, bars[::PHRASE_BARS])
+    choices = (phrases[phrases <= third], phrases[phrases <= half], roomy[:1], bars[:1])
+    early = next(choice for choice in choices if len(choice))
+    intro = bars[min(PHRASE_BARS, len(bars) - 1)]
+    wanted = _sung_downbeat(grid, backing_sung) if backing_sung else intro
     return int(early[np.argmin(np.abs(early - wanted))])
 
 
