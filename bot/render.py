@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 # https://discord.com/developers/docs/resources/message#embed-object-embed-limits
 LONGEST_TITLE = 256
-LONGEST_DESCRIPTION = 4096
+LONGEST_DESCRIPTION = 3000  # of 4096: the card as a whole may have 6000
 LONGEST_FIELD = 1024
-LONGEST_EMBED = 6000
 LONGEST_CONTENT = 2000
 COLOUR = 0x8E44AD
 
@@ -155,7 +154,7 @@ def result_embed(result: MergeResult) -> discord.Embed:
     title = f"{plain(result.vocals.title)} x {plain(result.backing.title)}"
     embed = discord.Embed(
         title=clip(title, LONGEST_TITLE),
-        description=clip(_bullets(result.plan.reasons), LONGEST_DESCRIPTION // 2) or None,
+        description=clip(_bullets(result.plan.reasons), LONGEST_DESCRIPTION) or None,
         colour=COLOUR,
     )
     embed.add_field(name="Vocals", value=_facts(result.vocals))

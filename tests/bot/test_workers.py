@@ -57,11 +57,12 @@ async def test_stays_warm_and_delivers_errors_as_they_were(worker: Worker[Wish, 
     assert (broken.value.stage, broken.value.cause) == (Stage.WARP, "of sticks")
     assert "ZeroDivisionError: division by zero" in broken.value.__notes__[0]
 
-    with pytest.raises(OutOfMemoryError, match="memory"):
-        await worker.run(Wish("no memory"), deadline_s=LONG_S)
+    for shortage in ("no memory", "no memory in a stage"):
+        with pytest.raises(OutOfMemoryError, match="need more memory than there is"):
+            await worker.run(Wish(shortage), deadline_s=LONG_S)
 
     assert len(await worker.run(Wish("big", 3_000_000), deadline_s=LONG_S)) == 3_000_000
-    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (pid, 6)
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (pid, 7)
 
 
 async def test_a_flood_of_prints_goes_nowhere(

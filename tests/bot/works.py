@@ -90,6 +90,10 @@ def _no_memory(_value: Any, _on_progress: OnProgress, _served: int) -> None:
     raise MemoryError
 
 
+def _no_memory_in_a_stage(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    raise StageError(Stage.SEPARATE, "MemoryError") from MemoryError()
+
+
 def _listen(value: float, on_progress: OnProgress, _served: int) -> None:
     while True:
         on_progress(Progress(stage=Stage.SEPARATE, fraction=value))
@@ -115,6 +119,7 @@ DEEDS: dict[str, Callable[[Any, OnProgress, int], Any]] = {
     "die of the kernel": _die_of_the_kernel,
     "bug": _bug,
     "no memory": _no_memory,
+    "no memory in a stage": _no_memory_in_a_stage,
     "listen": _listen,
     "ignore": _ignore,
     "big": _big,
