@@ -14,7 +14,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit bench clean
+.PHONY: help demo bot test lint types unit clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,7 +37,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 clean:  ## delete what the targets above made, the virtual environment included
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
