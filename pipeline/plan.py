@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import reasons
+from pipeline.errors import RecipeError
 from pipeline.key import SURE
 from pipeline.types import BeatGrid, LayerPlan, Plan, WarpMap
 
@@ -62,6 +63,11 @@ def make_plan(
     -------
     Plan
         The backing starts at 0 s; the mash-up ends when either layer runs out.
+
+    Raises
+    ------
+    RecipeError
+        The nudge moves all that is sung out of the mash-up.
     """
     if len(vocals.grid.beats_s) < 2 or len(backing.grid.beats_s) < 2:
         plan = _plan_without_beats(vocals, backing, sung)
@@ -149,18 +155,24 @@ def _plan_on_beats(
     outro = 2 * backing.grid.beats_per_bar * 60.0 / bpm
     voice_end = _heard(voice_layer, sung[-1][1] if sung else vocals.duration_s)
     backing_end = _heard(backing_layer, backing.duration_s)
+    length = min(backing_end, voice_end + outro)
+    if voice_end <= 0 or (sung and _heard(voice_layer, sung[0][0]) >= length):
+        raise RecipeError(
+            f"nudge cannot be {recipe.nudge} for these songs: nothing of the voice would be heard.",
+            hint="Choose a number nearer to 0.",
+        )
     enters = max(0.0, _heard(voice_layer, vocals.grid.beats_s[first_sung]))
     return Plan(
         vocals=voice_layer,
         backing=backing_layer,
-        length_s=min(backing_end, voice_end + outro),
+        length_s=length,
         fade_out_s=outro if voice_end + outro < backing_end else 0.05,
         bpm=bpm,
         voice_enters_s=enters,
         reasons=(
             reasons.tempo(vocals, backing, bpm, voice_layer, backing_layer),
             *reasons.pace(pace_name),
-            f"The voice enters at {reasons.clock(enters)}, on the first beat of a bar.",
+            reasons.entry(enters, recipe.nudge),
         ),
         warnings=(
             *reasons.stretch_warnings(voice_layer, backing_layer),

@@ -51,6 +51,15 @@ def pace(name: str) -> tuple[str, ...]:
     }[name]
 
 
+def entry(enters_s: float, nudge: int) -> str:
+    """Say when the voice enters, and whether the user moved it off the first beat of a bar."""
+    if not nudge:
+        return f"The voice enters at {clock(enters_s)}, on the first beat of a bar."
+    beats = f"{abs(nudge)} beat{'' if abs(nudge) == 1 else 's'}"
+    way = "later" if nudge > 0 else "earlier"
+    return f"The voice enters at {clock(enters_s)}, {beats} {way} than it would, as asked."
+
+
 def stretch_warnings(voice: LayerPlan, beat: LayerPlan) -> tuple[str, ...]:
     """Warn of a layer that is stretched further than ears forgive."""
     return tuple(
