@@ -69,10 +69,13 @@ def level(layers: Layers, balance_lu: float) -> Layers:
 
 
 def fade(layers: Layers, plan: Plan) -> Layers:
-    """Let the voice in no earlier than a bar before its first downbeat, and fade the end."""
+    """Let the voice in no earlier than two bars before its first downbeat, and fade the end.
+
+    A voice at half time may have a pickup of more than one bar of the backing.
+    """
     time_s = np.arange(layers.vocals.shape[1], dtype=np.float32) / SAMPLE_RATE
     bar_s = 240.0 / plan.bpm if plan.bpm else 0.0
-    enter = np.clip((time_s - (plan.voice_enters_s - bar_s)) / 0.2, 0.0, 1.0)
+    enter = np.clip((time_s - (plan.voice_enters_s - 2 * bar_s)) / 0.2, 0.0, 1.0)
     leave = np.clip((plan.length_s - time_s) / plan.fade_out_s, 0.0, 1.0)
     return Layers(vocals=layers.vocals * enter, backing=layers.backing) * leave
 
