@@ -144,11 +144,12 @@ def ensure_weights(source: ModelSource, *, on_fraction: OnFraction = lambda _: N
     except UnusableWeightsError as error:
         raise _unavailable(source, str(error)) from error
     except OSError as error:
-        place = error.filename or source.directory
-        raise _unavailable(source, f"{place}: {error.strerror or error}") from error
+        place = Path(error.filename or source.directory)
+        raise _unavailable(source, f"{place.name}: {error.strerror or error}") from error
 
 
 def _unavailable(source: ModelSource, reason: str) -> ModelUnavailableError:
+    # The reason may be read by everybody in a chat: whole paths are for the hint.
     return ModelUnavailableError(
         f"Spleeter's weights could not be fetched ({reason}).",
         hint=f"Copy the model's files into {source.model_dir}, "
@@ -199,9 +200,9 @@ def _fetch(source: ModelSource, on_fraction: OnFraction) -> Path:
 def _local_archive(folder: Path) -> tuple[Path, str]:
     archive, checksum = folder / ARCHIVE_NAME, folder / CHECKSUM_NAME
     if not archive.is_file():
-        raise UnusableWeightsError(f"{folder} holds neither {ARCHIVE_NAME} nor a whole model")
+        raise UnusableWeightsError(f"{folder.name} holds neither {ARCHIVE_NAME} nor a whole model")
     text = checksum.read_bytes() if checksum.exists() else None
-    return archive, _digest_of(text, where=str(folder))
+    return archive, _digest_of(text, where=folder.name)
 
 
 @contextmanager

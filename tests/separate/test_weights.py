@@ -312,7 +312,17 @@ def test_a_directory_that_cannot_be_written_is_an_error_in_words(
     tmp_path: Path, release: Release
 ) -> None:
     (tmp_path / "models").write_text("a file where the directory should be")
-    assert str(tmp_path / "models") in refusal(make_source(tmp_path, release.url))
+    message = refusal(make_source(tmp_path, release.url))
+    assert "(models: " in message  # the whole path comes with what to do
+    assert f"into {tmp_path / 'models' / '2stems'}," in message
+
+
+def test_the_reason_tells_a_chat_nothing_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    with pytest.raises(ModelUnavailableError) as caught:
+        ensure_weights(make_source(tmp_path, str(tmp_path / "mirror")))
+    assert "mirror holds neither" in caught.value.args[0]
+    assert str(tmp_path) not in caught.value.args[0]
 
 
 def test_a_full_disk_is_an_error_in_words(
