@@ -66,33 +66,35 @@ def merge_lines(result: MergeResult) -> list[str]:
     taken = sum(result.seconds_by_stage.values())
     loudness = result.loudness
     return [
-        f"{result.vocals.title}  over  {result.backing.title}",
+        f"{result.vocals.title} over {result.backing.title}",
         *(f"  {reason}" for reason in result.plan.reasons),
         *(f"  Note: {note}" for note in result.notes),
         (
             f"  {clock(result.plan.length_s)} long, {loudness.integrated_lufs:.1f} LUFS, "
-            f"true peak {loudness.true_peak_dbtp:.1f} dBTP, separated by {result.separator}, "
-            f"made in {taken:.0f} s."
+            f"true peak {loudness.true_peak_dbtp:.1f} dBTP."
         ),
+        f"  Taken apart by the {result.separator} separator, made in {taken:.0f} s.",
     ]
 
 
 def song_lines(facts: SongFacts, integrated_lufs: float) -> list[str]:
     """Say in a few lines what is known of a song."""
-    grid = facts.grid
-    if grid.beats_s:
-        tempo = (
-            f"{grid.bpm:.1f} BPM, {grid.beats_per_bar} beats a bar, {len(grid.beats_s)} beats,"
-            f" first downbeat at {grid.downbeats_s[0]:.2f} s"
-            if grid.downbeats_s
-            else f"{grid.bpm:.1f} BPM, {len(grid.beats_s)} beats"
-        )
-    else:
-        tempo = "no beat found"
+    loudness = (
+        f"{integrated_lufs:.1f} LUFS" if math.isfinite(integrated_lufs) else "too quiet to measure"
+    )
     return [
         facts.title,
         f"  length    {clock(facts.duration_s)}",
-        f"  tempo     {tempo}",
+        f"  tempo     {_tempo(facts.grid)}",
         f"  key       {facts.key or 'none found'}",
-        f"  loudness  {integrated_lufs:.1f} LUFS",
+        f"  loudness  {loudness}",
     ]
+
+
+def _tempo(grid: BeatGrid) -> str:
+    if not grid.beats_s:
+        return "no beat found"
+    bars = "no bars found"
+    if grid.downbeats_s:
+        bars = f"{grid.beats_per_bar} a bar, first downbeat at {grid.downbeats_s[0]:.2f} s"
+    return f"{grid.bpm:.1f} BPM, {len(grid.beats_s)} beats, {bars}"
