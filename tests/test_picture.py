@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = npt.NDArray[np.float32]
 
-LENGTH_S = 8.0
+LENGTH_S = 4.0
 A_MINOR = Key(tonic=9, mode="minor")
 AS_IT_IS = LayerPlan(warp=WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0)))
 
@@ -181,18 +181,18 @@ def test_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: Path
 
 
 def test_voice_is_drawn_above_from_its_entry_on_and_the_backing_below(tmp_path: Path) -> None:
-    pixels = card(tmp_path, outcome(enters_s=4.0), late(), sine(110.0, LENGTH_S, peak=0.3))
+    pixels = card(tmp_path, outcome(enters_s=2.0), late(), sine(110.0, LENGTH_S, peak=0.3))
     middle = sum(WAVES) // 2
     above, below = (WAVES[0], middle - 1), (middle + 2, WAVES[1])
     voice = columns_of(pixels, above, VOCALS)
-    assert abs(voice[0] - column_at(4.0)) <= 2
+    assert abs(voice[0] - column_at(2.0)) <= 2
     assert voice[-1] >= column_at(LENGTH_S) - 2
     assert columns_of(pixels, below, VOCALS) == []
     assert columns_of(pixels, above, BACKING) == []
     assert len(columns_of(pixels, below, BACKING)) > 0.99 * (RIGHT - LEFT)
 
 
-@pytest.mark.parametrize("enters_s", [0.5, 3.0, 7.5])
+@pytest.mark.parametrize("enters_s", [0.5, 3.7])
 def test_entry_is_marked_in_its_column(tmp_path: Path, enters_s: float) -> None:
     pixels = card(tmp_path, outcome(BeatGrid(), enters_s=enters_s))
     marked = columns_of(pixels, (WAVES[0], sum(WAVES) // 2 - 2), TEXT)
@@ -205,7 +205,7 @@ def test_entry_is_marked_in_its_column(tmp_path: Path, enters_s: float) -> None:
 
 
 def test_beats_are_drawn_where_the_grid_says(tmp_path: Path) -> None:
-    beats = (0.31, 0.77, 1.4, 2.05, 2.6, 3.3, 4.0, 4.4, 5.2, 5.9, 6.66, 7.5)
+    beats = (0.31, 0.47, 0.7, 1.05, 1.3, 1.6, 2.0, 2.2, 2.6, 2.95, 3.33, 3.75)
     grid = BeatGrid(beats_s=beats, downbeats_s=beats[::2], bpm=100.0)
     row = WAVES[1] - 10
     pixels = card(tmp_path, outcome(grid))
@@ -246,7 +246,7 @@ def test_mix_is_dark_until_it_sounds(tmp_path: Path) -> None:
     pixels = card(tmp_path, outcome(), late())
     song = look(draw_spectrogram(late(), "Song", tmp_path / "song.png"))
     half = (LEFT + RIGHT) // 2
-    slack = 12  # columns that a frame of 93 ms reaches across
+    slack = 24  # columns that a frame of 93 ms reaches across
     for picture, (top, bottom) in ((pixels, MIX), (song, SONG)):
         assert where(picture[top:bottom, LEFT : half - slack], PANEL).all()
         assert not where(picture[top:bottom, half + slack : RIGHT], PANEL).all(axis=0).any()
@@ -313,7 +313,6 @@ def test_titles_are_made_of_what_can_be_drawn(title: str, shown: str) -> None:
     [
         "Party 🎉 夜 حبيبي $x_1$ $\\frac{$ <b>",
         "W" * 500,
-        "i" * 500,
         "Long words " * 12,
         "Z͑ͫ̓ͪ̂ͫA̴̵̜̰L",
         "\udcff\x00",
