@@ -89,3 +89,8 @@ def write_song(path: Path, song: Composition) -> Path:
     """Write a song as float wav, so that it is read as it was composed."""
     sf.write(path, song.mixture.T, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     return path
+
+
+def all_files(folder: Path) -> list[str]:
+    """Name everything in a folder, at any depth, hidden or not."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))

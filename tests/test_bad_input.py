@@ -18,7 +18,7 @@ from pipeline.__main__ import main
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE
 from tests.audio_files import damage, sines, write_av, write_pcm, write_wav_header
-from tests.pair import Pair, Shares
+from tests.pair import Pair, Shares, all_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +56,6 @@ def scene(
     (desk / "out").mkdir()
     monkeypatch.chdir(desk)
     return Scene(desk=desk, temp_dir=temp_dir, said=capsys.readouterr)
-
-
-def all_files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def empty(path: Path, _song: Signal) -> None:
