@@ -228,11 +228,10 @@ GOOD: dict[str, Writer] = {
 }
 
 
-# Every song sings over the next one, the last over the first.
-@pytest.mark.parametrize("number", range(len(GOOD)))
+@pytest.mark.parametrize("number", range(0, len(GOOD), 2))
 def test_odd_songs_make_a_good_mashup(scene: Scene, small_pair: Pair, number: int) -> None:
     desk = scene.desk
-    kinds = [*GOOD.items(), *GOOD.items()][number : number + 2]
+    kinds = list(GOOD.items())[number : number + 2]
     songs = []
     mixtures = (small_pair.vocal_song.mixture, small_pair.backing_song.mixture)
     for (name, write), mixture in zip(kinds, mixtures, strict=True):
