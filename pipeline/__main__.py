@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack letters that titles have
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(*lines, sep="\n")
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough; Python must not try again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -339,12 +339,25 @@ def test_spleeter_or_nothing(
     assert all_files(desk) == []
 
 
-@pytest.mark.parametrize("words", [[], ["mix"], ["merge", "a.mp3", "-o", "b.mp3"], ["analyse"]])
-def test_words_that_are_no_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "The following arguments are required: COMMAND; see python -m pipeline --help"),
+        (["mix"], "Argument COMMAND: invalid choice: 'mix' (choose from 'merge', "),
+        (["merge", "a.mp3", "-o", "b.mp3"], "The following arguments are required: BACKING; "),
+        (["analyse", "a.mp3", "--loud"], "Unrecognized arguments: --loud; see "),
+        (["merge", "a.mp3", "b.mp3", "-o"], "Argument -o/--output: expected one argument; see "),
+    ],
+)
+def test_words_that_are_no_command(
+    capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 2
-    assert "error: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(sentence)
+    assert said.count("\n") == 1
 
 
 # What fails

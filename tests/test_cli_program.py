@@ -83,6 +83,20 @@ def test_a_kill_cleans_up(tmp_path: Path, small_pair: Pair) -> None:
     assert all_files(tmp_path / "temp") == []
 
 
+def test_a_reader_that_has_seen_enough(tmp_path: Path, small_pair: Pair) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "analyse", str(small_pair.vocals), "--json", "-q"],
+        cwd=ROOT,
+        env=bare(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        _, said = program.communicate(timeout=60)
+    assert (program.returncode, said) == (0, b"")
+
+
 def test_on_a_terminal_a_bar_comes_and_goes(tmp_path: Path, small_pair: Pair) -> None:
     screen, keyboard = pty.openpty()
     seen = bytearray()
