@@ -233,6 +233,11 @@ REFUSED: dict[str, tuple[Callable[[Path, Pair], list[str]], list[str], str]] = {
         ["-o", "a.mp3", "--report", "a.mp3"],
         "a.mp3 is to hold two things at once.",
     ),
+    "report to a device": (
+        plain_songs,
+        ["-o", "a.mp3", "--report", "/dev/null"],
+        "null is not an ordinary file.",
+    ),
     "report nowhere": (plain_songs, ["-o", "a.mp3", "--report", "no/r.json"], "The folder no for"),
     "stems over a song": (
         song_named("st/vocals.wav"),
