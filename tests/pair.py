@@ -66,7 +66,7 @@ def write_pair(
     folder: Path,
     *,
     seeds: tuple[int, int] = (1, 2),
-    durations_s: tuple[float, float] = (13.0, 14.0),
+    durations_s: tuple[float, float] = (10.0, 11.0),
     bpms: tuple[float, float] = (120.0, 112.0),
     intro_bars: int = 1,
 ) -> Pair:
