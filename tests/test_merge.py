@@ -412,18 +412,5 @@ def test_a_size_that_cannot_be_kept(small_pair: Pair, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_note_of_a_stand_in_comes_first(small_pair: Pair, tmp_path: Path) -> None:
-    separator = Shares(note="The network was away.")
-    result = merge(
-        small_pair.vocals,
-        small_pair.backing,
-        Recipe(),
-        tmp_path,
-        separator=separator,
-        format="wav",
-    )
-    assert result.notes == ("The network was away.", *result.plan.warnings)
-
-
 def test_songs_are_read_as_they_were_composed(small_pair: Pair) -> None:
     np.testing.assert_array_equal(decode(small_pair.vocals).samples, small_pair.vocal_song.mixture)
