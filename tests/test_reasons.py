@@ -18,22 +18,6 @@ def song(bpm: float) -> SongFacts:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "0:00"),
-        (8.4, "0:08"),
-        (59.6, "1:00"),
-        (65.0, "1:05"),
-        (600.0, "10:00"),
-        (3599.7, "1:00:00"),
-        (3725.0, "1:02:05"),
-    ],
-)
-def test_clock(seconds: float, words: str) -> None:
-    assert reasons.clock(seconds) == words
-
-
-@pytest.mark.parametrize(
     ("count", "words"),
     [
         (1, "up 1 semitone"),
