@@ -11,6 +11,7 @@ from discord import app_commands
 
 from bot.jobs import JobState
 from pipeline.errors import PipelineError, UserError
+from pipeline.names import clock
 from pipeline.types import Stage
 
 if TYPE_CHECKING:
@@ -181,22 +182,16 @@ def _facts(song: SongFacts) -> str:
     tempo = f"{song.grid.bpm:.0f} BPM" if song.grid.bpm else "no steady beat"
     key = str(song.key) if song.key is not None else "no clear key"
     shown = clip(plain(song.title), 2 * _LONGEST_FILE_NAME)
-    return f"{shown}\n{tempo} · {key} · {clock_time(song.duration_s)}"
+    return f"{shown}\n{tempo} · {key} · {clock(song.duration_s)}"
 
 
 def _outcome(result: MergeResult) -> str:
     loudness = result.loudness
     parts = [
         f"{result.plan.bpm:.0f} BPM" if result.plan.bpm else "no steady beat",
-        clock_time(result.plan.length_s),
+        clock(result.plan.length_s),
         f"{loudness.integrated_lufs:.1f} LUFS, {loudness.true_peak_dbtp:.1f} dBTP",
     ]
     if loudness.vocals_to_backing_lu is not None:
         parts.append(f"voice {loudness.vocals_to_backing_lu:+.1f} LU over the backing")
     return " · ".join(parts)
-
-
-def clock_time(seconds: float) -> str:
-    """Return a length as minutes and seconds: 185.2 s is 3:05."""
-    whole = round(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"

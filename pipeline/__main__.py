@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pipeline.separate import Separator
     from pipeline.types import OnFraction, OnProgress, Song, Stems
 
-_MIX_SHARES = {Stage.DECODE: 0.05, Stage.SEPARATE: 0.9, Stage.ENCODE: 0.05}
-_LOOK_SHARES = {Stage.DECODE: 0.2, Stage.BEATS: 0.4, Stage.KEYS: 0.3, Stage.LEVEL: 0.1}
+_SEPARATE_SHARES = {Stage.DECODE: 0.05, Stage.SEPARATE: 0.9, Stage.ENCODE: 0.05}
+_ANALYSE_SHARES = {Stage.DECODE: 0.2, Stage.BEATS: 0.4, Stage.KEYS: 0.3, Stage.LEVEL: 0.1}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack letters that titles have
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(*lines, sep="\n")
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough; Python must not try again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -94,7 +97,7 @@ def _run_separate(options: argparse.Namespace, on_progress: OnProgress) -> list[
     separator = _LateSeparator(
         partial(_make_separator, Recipe(separator=options.separator).separator, on_progress)
     )
-    conductor = Conductor(on_progress, _MIX_SHARES)
+    conductor = Conductor(on_progress, _SEPARATE_SHARES)
     targets = [options.output / f"{name}.wav" for name in ("vocals", "accompaniment")]
     with made_folder(options.output), reserve(targets, [options.song]) as scratch:
         with conductor.stage(Stage.DECODE) as on_fraction:
@@ -123,7 +126,7 @@ def _run_analyse(options: argparse.Namespace, on_progress: OnProgress) -> list[s
     from pipeline.merge import Conductor  # noqa: PLC0415 - as above
     from pipeline.report import as_facts, as_json, song_lines  # noqa: PLC0415 - as above
 
-    conductor = Conductor(on_progress, _LOOK_SHARES)
+    conductor = Conductor(on_progress, _ANALYSE_SHARES)
     with conductor.stage(Stage.DECODE) as on_fraction:
         song = decode(options.song, on_fraction=on_fraction)
     with conductor.stage(Stage.BEATS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.recipe import OPTIONS
 
@@ -33,6 +34,14 @@ exit codes: 0 done, 1 a fault of this program, 2 something about the songs or op
 _WIDEST_HELP = 100
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence, without the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line and exit with 2."""
+        self.exit(2, f"{message[0].upper()}{message[1:]}; see {self.prog} --help\n")
+
+
 def build_parser(models: Path) -> argparse.ArgumentParser:
     """Build the parser of the command line.
 
@@ -41,7 +50,7 @@ def build_parser(models: Path) -> argparse.ArgumentParser:
     models
         Where Spleeter's weights live, for the help.
     """
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="python -m pipeline",
         description=_DESCRIPTION,
         epilog=_EPILOG.format(models=models),

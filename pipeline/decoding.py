@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -138,15 +139,24 @@ def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
     )
 
 
+def _check_file(path: Path, shown: str) -> None:
+    # A pipe or a device would block or never end, so only regular files pass.
+    try:
+        status = path.stat()
+    except OSError as error:  # not there, no right to look, or no system has names that long
+        gone = isinstance(error, FileNotFoundError)
+        finding = "does not exist" if gone else f"cannot be read: {error.strerror}"
+        raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.") from error
+    if not stat.S_ISREG(status.st_mode):
+        finding = "is a folder, not a song" if stat.S_ISDIR(status.st_mode) else "is not a file"
+        raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.")
+    if status.st_size == 0:
+        raise UnreadableAudioError(f"{shown} is empty.", hint="Send the file again.")
+
+
 @contextmanager
 def _opened(path: Path, shown: str) -> Iterator[InputContainer]:
-    # A pipe or a device would block or never end, so only regular files pass.
-    if not path.is_file():
-        finding = "is not a file" if path.exists() else "does not exist"
-        finding = "is a folder, not a song" if path.is_dir() else finding
-        raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.")
-    if path.stat().st_size == 0:
-        raise UnreadableAudioError(f"{shown} is empty.", hint="Send the file again.")
+    _check_file(path, shown)
     options = {
         "format_whitelist": _CONTAINERS,
         "codec_whitelist": _DECODERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -145,8 +146,9 @@ def _too_big(shown: str, extension: str, length_s: float, max_bytes: int) -> Out
 
 
 def _write_lossless(samples: Signal, target: Path, tags: dict[str, str]) -> None:
+    name = os.fsencode(target)  # soundfile would insist on a folder's name being UTF-8
     with sf.SoundFile(
-        target, "w", SAMPLE_RATE, 2, format=_LOSSLESS[target.suffix], subtype="PCM_24"
+        name, "w", SAMPLE_RATE, 2, format=_LOSSLESS[target.suffix], subtype="PCM_24"
     ) as file:
         for key, value in tags.items():
             setattr(file, key, value)

@@ -87,6 +87,8 @@ def find_sung(vocals: Signal) -> Spans:
         0.7 s included.
     """
     active = sounding(short_term_lufs(vocals), below_db=14.0)
+    if not active.any():
+        return ()
     per_second = SAMPLE_RATE / _BLOCK
     closed = scipy.ndimage.binary_closing(np.pad(active, 100), np.ones(round(0.7 * per_second)))
     labels, _ = scipy.ndimage.label(closed[100:-100])

@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 _SHARES: Mapping[Stage, float] = {
     Stage.DECODE: 0.05,
-    Stage.SEPARATE: 0.50,
+    Stage.SEPARATE: 0.44,
     Stage.BEATS: 0.08,
-    Stage.KEYS: 0.07,
+    Stage.KEYS: 0.05,
     Stage.PLAN: 0.01,
     Stage.WARP: 0.15,
     Stage.LEVEL: 0.02,
-    Stage.MIX: 0.07,
-    Stage.ENCODE: 0.05,
+    Stage.MIX: 0.10,
+    Stage.ENCODE: 0.10,
 }
 """Share of the whole that each stage takes, roughly; only the progress bar depends on it."""
 
@@ -200,10 +200,11 @@ def merge(
         ceiling = CEILING_DBTP if format in _LOSSLESS else _LOSSY_CEILING_DBTP
         layers = master(layers, ceiling)
     with ExitStack() as undo:
-        with conductor.stage(Stage.ENCODE):
+        with conductor.stage(Stage.ENCODE) as on_fraction:
             path = out_dir / f"mashup.{format}"
             undo.callback(path.unlink, missing_ok=True)
             layers, loudness = _deliver(layers, path, title, ceiling, max_bytes)
+            on_fraction(0.8)
             written = _write_stems(layers, out_dir, title, undo) if stems else {}
         undo.pop_all()
     return MergeResult(

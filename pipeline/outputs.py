@@ -70,7 +70,7 @@ def put(made: Mapping[Path, Path], scratch: Mapping[Path, Path]) -> None:
     ready: dict[Path, Path] = {}
     for target, file in made.items():
         try:
-            ready[target] = Path(shutil.move(file, scratch[target] / f"ready{target.suffix}"))
+            ready[target] = Path(shutil.move(file, scratch[target] / "ready"))
         except OSError as error:
             raise _cannot_write(target, error) from error
     for target, file in ready.items():
@@ -129,6 +129,8 @@ def _refuse_clash(target: Path, songs: Sequence[Path], others: Sequence[Path]) -
     name = clean_name(target.name)
     if target.is_dir():
         raise OutputError(f"{name} is a folder.", hint="Name a file to write.")
+    if target.exists() and not target.is_file():  # a rename would put an end to a device
+        raise OutputError(f"{name} is not an ordinary file.", hint="Name a file to write.")
     if any(_same(target, song) for song in songs):
         raise OutputError(
             f"{name} is one of the songs and would be overwritten.", hint="Choose another name."

@@ -67,7 +67,8 @@ def make_plan(
     Raises
     ------
     RecipeError
-        The nudge moves all that is sung out of the mash-up.
+        Nothing that is sung would be heard: the nudge moves it out of the mash-up, or the backing
+        has not even room for a pickup.
     """
     if len(vocals.grid.beats_s) < 2 or len(backing.grid.beats_s) < 2:
         plan = _plan_without_beats(vocals, backing, sung)
@@ -158,10 +159,11 @@ def _plan_on_beats(
     length = min(backing_end, voice_end + outro)
     if voice_end <= 0 or (sung and _heard(voice_layer, sung[0][0]) >= length):
         raise RecipeError(
-            f"nudge cannot be {recipe.nudge} for these songs: nothing of the voice would be heard.",
-            hint="Choose a number nearer to 0.",
+            f"With a nudge of {recipe.nudge} nothing that is sung in {vocals.title} would be heard "
+            f"over {backing.title}.",
+            hint="Choose another nudge, or a longer backing.",
         )
-    enters = max(0.0, _heard(voice_layer, vocals.grid.beats_s[first_sung]))
+    enters = max(0.0, _heard(voice_layer, _at(vocals.grid, np.asarray([first_sung]))[0]))
     return Plan(
         vocals=voice_layer,
         backing=backing_layer,
@@ -208,15 +210,21 @@ def _gentlest_pace(vocals: SongFacts, backing: SongFacts) -> str:
 
 
 def _sung_downbeat(grid: BeatGrid, sung: Spans) -> int:
-    """Index of the downbeat on which the singing starts; a pickup belongs to the next bar."""
+    """Index of the downbeat on which the singing starts; a pickup belongs to the next bar.
+
+    It may lie beyond the grid, whose bars are taken to go on.
+    """
     downbeats = _downbeat_indices(grid)
     if not sung:
         return int(downbeats[0])
     start = _position(grid, np.asarray([sung[0][0]]))[0]
     # Up to two and a half beats before a downbeat are heard as leading into it.
     pickup = 0.625 * grid.beats_per_bar
-    ahead = downbeats[downbeats >= start - grid.beats_per_bar + pickup]
-    return int(ahead[0] if len(ahead) else downbeats[-1])
+    earliest = start - grid.beats_per_bar + pickup
+    beyond = int(np.ceil((earliest - downbeats[-1]) / grid.beats_per_bar))
+    if beyond > 0:
+        return int(downbeats[-1]) + beyond * grid.beats_per_bar
+    return int(downbeats[np.argmax(downbeats >= earliest)])
 
 
 def _entry_beat(

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.names import clock
+
 if TYPE_CHECKING:
     from pipeline.types import LayerPlan, SongFacts
 
 TOO_FAR = 0.15
 """Stretch of one layer above which the user is warned (engineers' rule of thumb)."""
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them on a player: 1:05."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def semitones(count: float) -> str:

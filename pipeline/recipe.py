@@ -48,8 +48,9 @@ class Option:
     def check(self, value: Value) -> Value:
         """Return the value as this option's kind, or raise `RecipeError` with what is allowed."""
         if self.choices:
-            if str(value) in self.choices:
-                return str(value)
+            word = str(value).removeprefix("+")  # +2 is how musicians write it
+            if word in self.choices:
+                return word
             raise RecipeError(f"{self.name} cannot be {value!s}.", hint=self.allowed())
         try:
             number = self.kind(value)

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reasons import clock
+from pipeline.names import clock
 
 if TYPE_CHECKING:
     from pipeline.types import BeatGrid, Key, MergeResult, SongFacts

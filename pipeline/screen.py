@@ -23,7 +23,7 @@ def listener(*, quiet: bool) -> Iterator[OnProgress]:
         yield lambda _: None
         return
     if not console.is_terminal:
-        yield _plain_listener(console)
+        yield plain_listener(console)
         return
     columns = (
         TextColumn("{task.description:<42}"),
@@ -40,7 +40,8 @@ def listener(*, quiet: bool) -> Iterator[OnProgress]:
         yield show
 
 
-def _plain_listener(console: Console) -> OnProgress:
+def plain_listener(console: Console) -> OnProgress:
+    """Print a line whenever another stage begins."""
     shown: Stage | None = None
 
     def show(progress: Progress) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """Two songs of 13 and 14 s; never write to their folder."""
+    """Two songs of 10 and 11 s; never write to their folder."""
     return write_pair(tmp_path_factory.mktemp("pair"))
 
 

@@ -66,7 +66,7 @@ def write_pair(
     folder: Path,
     *,
     seeds: tuple[int, int] = (1, 2),
-    durations_s: tuple[float, float] = (13.0, 14.0),
+    durations_s: tuple[float, float] = (10.0, 11.0),
     bpms: tuple[float, float] = (120.0, 112.0),
     intro_bars: int = 1,
 ) -> Pair:
@@ -89,3 +89,8 @@ def write_song(path: Path, song: Composition) -> Path:
     """Write a song as float wav, so that it is read as it was composed."""
     sf.write(path, song.mixture.T, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     return path
+
+
+def all_files(folder: Path) -> list[str]:
+    """Name everything in a folder, at any depth, hidden or not."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))

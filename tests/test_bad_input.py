@@ -18,7 +18,7 @@ from pipeline.__main__ import main
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE
 from tests.audio_files import damage, sines, write_av, write_pcm, write_wav_header
-from tests.pair import Pair, Shares
+from tests.pair import Pair, Shares, all_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +56,6 @@ def scene(
     (desk / "out").mkdir()
     monkeypatch.chdir(desk)
     return Scene(desk=desk, temp_dir=temp_dir, said=capsys.readouterr)
-
-
-def all_files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def empty(path: Path, _song: Signal) -> None:
@@ -232,11 +228,10 @@ GOOD: dict[str, Writer] = {
 }
 
 
-# Every song sings over the next one, the last over the first.
-@pytest.mark.parametrize("number", range(len(GOOD)))
+@pytest.mark.parametrize("number", range(0, len(GOOD), 2))
 def test_odd_songs_make_a_good_mashup(scene: Scene, small_pair: Pair, number: int) -> None:
     desk = scene.desk
-    kinds = [*GOOD.items(), *GOOD.items()][number : number + 2]
+    kinds = list(GOOD.items())[number : number + 2]
     songs = []
     mixtures = (small_pair.vocal_song.mixture, small_pair.backing_song.mixture)
     for (name, write), mixture in zip(kinds, mixtures, strict=True):

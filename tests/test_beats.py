@@ -47,6 +47,13 @@ def assert_legal(grid: BeatGrid, duration_s: float) -> None:
     assert 0 <= grid.confidence <= 1
 
 
+def held_chord() -> npt.NDArray[np.float32]:
+    time = np.arange(10 * SAMPLE_RATE) / SAMPLE_RATE
+    tones = np.asarray([[220.0], [277.2], [329.6]])
+    chord = 0.1 * np.sin(2 * np.pi * tones * time).sum(axis=0, dtype=np.float32)
+    return np.stack([chord, chord])
+
+
 @pytest.mark.parametrize("bpm", [60, 77, 100, 123, 150, 180, 200])
 def test_clicks_are_found_to_a_few_milliseconds(bpm: float) -> None:
     truth = np.arange(0.3, 15.0, 60.0 / bpm)
@@ -76,6 +83,7 @@ def test_clicks_that_wander_are_followed() -> None:
         (np.zeros((2, 1), dtype=np.float32), "one sample"),
         (np.zeros((2, 20 * SAMPLE_RATE), dtype=np.float32), "silent"),
         (clicks(np.arange(0, 1, 0.25), 1.0), "one second"),
+        (held_chord(), "a held chord"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

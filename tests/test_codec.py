@@ -258,6 +258,19 @@ def test_says_in_one_sentence_what_is_wrong(
     assert capfd.readouterr() == ("", "")  # FFmpeg keeps its remarks to itself
 
 
+def test_a_name_that_no_disk_has_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableAudioError, match="cannot be read: File name too long"):
+        decode(tmp_path / ("x" * 300 + ".mp3"), name="song.mp3")
+
+
+@pytest.mark.parametrize("extension", ["wav", "mp3"])
+def test_writes_into_a_folder_whose_name_is_no_utf8(tmp_path: Path, extension: str) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    path = encode(sines(3.0, SAMPLE_RATE), folder / f"song.{extension}", title="Song")
+    assert decode(path).duration_s == pytest.approx(3.0, abs=0.05)
+
+
 def test_a_file_without_permission_is_refused_in_plain_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

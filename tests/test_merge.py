@@ -92,7 +92,7 @@ def test_what_is_delivered_is_as_loud_as_it_says(made: Made) -> None:
 def test_it_is_as_long_as_planned(made: Made) -> None:
     length_s = made.mix.shape[1] / SAMPLE_RATE
     assert length_s == pytest.approx(made.result.plan.length_s, abs=0.001)
-    assert 6.0 < length_s <= 16.0
+    assert 6.0 < length_s <= 12.0
 
 
 def test_the_layers_sum_to_the_mix(made: Made) -> None:
@@ -107,7 +107,7 @@ def test_result_says_what_was_done(made: Made, pair: Pair) -> None:
     assert result.notes == result.plan.warnings
     assert sorted(result.seconds_by_stage) == sorted(stage.name.lower() for stage in STAGES)
     assert all(seconds >= 0 for seconds in result.seconds_by_stage.values())
-    assert result.vocals.duration_s == pytest.approx(13.0, abs=0.001)
+    assert result.vocals.duration_s == pytest.approx(10.0, abs=0.001)
     assert result.vocals.grid.bpm == pytest.approx(pair.vocal_song.grid.bpm, rel=0.01)
     assert result.backing.grid.bpm == pytest.approx(pair.backing_song.grid.bpm, rel=0.01)
     assert result.plan.reasons
@@ -282,24 +282,20 @@ def test_errors_with_a_meaning_come_out_unchanged(
     assert caught.value is error
 
 
-def test_two_pairs_through_one_separator_differ(
-    pair: Pair, small_pair: Pair, tmp_path: Path
-) -> None:
-    separator = TrueStems(
-        pair.vocal_song, pair.backing_song, small_pair.vocal_song, small_pair.backing_song
-    )
-
+def test_two_pairs_through_one_separator_differ(small_pair: Pair, tmp_path: Path) -> None:
     def mix(vocals: Path, backing: Path) -> Signal:
         return read(
-            merge(vocals, backing, Recipe(), tmp_path, separator=separator, format="wav").path
+            merge(
+                *(vocals, backing, Recipe(), tmp_path),
+                separator=small_pair.separator,
+                format="wav",
+            ).path
         )
 
     first = mix(small_pair.vocals, small_pair.backing)
-    swapped = mix(small_pair.backing, small_pair.vocals)
-    other = mix(small_pair.vocals, pair.backing)
-    for one, another in ((first, swapped), (first, other), (swapped, other)):
-        n = min(one.shape[1], another.shape[1])
-        assert abs(np.corrcoef(one[0, :n], another[0, :n])[0, 1]) < 0.5
+    second = mix(small_pair.backing, small_pair.vocals)
+    n = min(first.shape[1], second.shape[1])
+    assert abs(np.corrcoef(first[0, :n], second[0, :n])[0, 1]) < 0.5
 
 
 def test_a_song_over_itself_is_separated_once(small_pair: Pair, tmp_path: Path) -> None:
@@ -414,19 +410,6 @@ def test_a_size_that_cannot_be_kept(small_pair: Pair, tmp_path: Path) -> None:
             max_bytes=10_000,
         )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_note_of_a_stand_in_comes_first(small_pair: Pair, tmp_path: Path) -> None:
-    separator = Shares(note="The network was away.")
-    result = merge(
-        small_pair.vocals,
-        small_pair.backing,
-        Recipe(),
-        tmp_path,
-        separator=separator,
-        format="wav",
-    )
-    assert result.notes == ("The network was away.", *result.plan.warnings)
 
 
 def test_songs_are_read_as_they_were_composed(small_pair: Pair) -> None:

@@ -69,7 +69,15 @@ def test_the_bot_can_import_it_lightly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0:00"), (42.4, "0:42"), (900, "15:00"), (10_800, "3:00:00")]
+    ("seconds", "words"),
+    [
+        (0, "0:00"),
+        (42.4, "0:42"),
+        (59.6, "1:00"),
+        (900, "15:00"),
+        (3599.7, "1:00:00"),
+        (10_800, "3:00:00"),
+    ],
 )
 def test_lengths_are_written_as_people_do(seconds: float, words: str) -> None:
     assert clock(seconds) == words

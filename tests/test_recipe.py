@@ -130,3 +130,7 @@ def test_transpositions_say_what_they_do() -> None:
     choices = BY_NAME["key"].choices
     assert choices["1"] == "+1 semitone"
     assert choices["-2"] == "-2 semitones"
+
+
+def test_a_shift_may_be_written_as_musicians_do() -> None:
+    assert Recipe(key="+2") == Recipe(key="2")

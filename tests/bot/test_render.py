@@ -142,13 +142,6 @@ def test_file_name(vocals: str, backing: str, expected: str) -> None:
     assert render.result_file_name(merged) == expected
 
 
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.0, "0:00"), (59.6, "1:00"), (185.2, "3:05"), (3600.0, "60:00")]
-)
-def test_clock_time(seconds: float, expected: str) -> None:
-    assert render.clock_time(seconds) == expected
-
-
 def fields_of(merged: MergeResult) -> dict[str, str]:
     return {str(field.name): str(field.value) for field in render.result_embed(merged).fields}
 

@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import RecipeError
+from pipeline.plan import (
+    VOICE_BEATS_PER_BACKING_BEAT,
+    apply_warp,
+    choose_shift,
+    fifths_apart,
+    make_plan,
+    simplify,
+    warp_grid,
+)
+from pipeline.recipe import Recipe
+from pipeline.types import BeatGrid, Key, Plan, SongFacts, Spans, WarpMap
+from tests.songs import song_facts, steady_grid
+
+SUNG: Spans = ((8.3, 15.0), (17.0, 25.0))
+
+
+def song(
+    bpm: float,
+    *,
+    duration_s: float = 60.0,
+    first_s: float = 0.2,
+    beats_per_bar: int = 4,
+    pickup: int = 0,
+    key: Key | None = None,
+) -> SongFacts:
+    grid = steady_grid(bpm, duration_s, first_s=first_s, beats_per_bar=beats_per_bar, pickup=pickup)
+    return song_facts(grid, duration_s, key=key)
+
+
+def plan(
+    vocals: SongFacts,
+    backing: SongFacts,
+    recipe: Recipe | None = None,
+    *,
+    sung: Spans = SUNG,
+    backing_sung: Spans = (),
+) -> Plan:
+    return make_plan(vocals, backing, recipe or Recipe(), sung=sung, backing_sung=backing_sung)
+
+
+def heard(warp: WarpMap, *times_s: float) -> list[float]:
+    return [float(time) for time in apply_warp(warp, np.asarray(times_s))]
+
+
+def assert_sound(made: Plan, backing: SongFacts) -> None:
+    assert made.length_s > 0
+    assert made.length_s <= heard(made.backing.warp, backing.duration_s)[0] + 1e-9
+    assert made.voice_enters_s >= 0
+    assert made.fade_out_s > 0
+    for layer in (made.vocals, made.backing):
+        assert len(layer.warp.source_s) == len(layer.warp.target_s) >= 2
+        assert np.all(np.diff(layer.warp.source_s) > 0)
+        assert np.all(np.diff(layer.warp.target_s) > 0)
+        assert layer.stretch > 0
+
+
+@pytest.mark.parametrize(
+    ("vocals", "backing", "tempo", "bpm", "voice_stretch", "backing_stretch"),
+    [
+        (100, 121, "auto", 110.0, 1.1, 1 / 1.1),  # both go half the way
+        (100, 121, "backing", 121.0, 1.21, 1.0),
+        (100, 121, "vocals", 100.0, 1.0, 1 / 1.21),
+        (100, 103, "auto", 103.0, 1.03, 1.0),  # too little for anybody to hear: the voice goes
+        (70, 140, "auto", 140.0, 1.0, 1.0),  # half time
+        (140, 70, "auto", 70.0, 1.0, 1.0),  # double time
+        (120, 120, "vocals", 120.0, 1.0, 1.0),
+    ],
+)
+def test_tempo(
+    *,
+    vocals: float,
+    backing: float,
+    tempo: str,
+    bpm: float,
+    voice_stretch: float,
+    backing_stretch: float,
+) -> None:
+    made = plan(song(vocals), song(backing), Recipe(tempo=tempo))
+    assert made.bpm == pytest.approx(bpm, rel=1e-3)
+    assert made.vocals.stretch == pytest.approx(voice_stretch, rel=1e-3)
+    assert made.backing.stretch == pytest.approx(backing_stretch, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("vocals", "backing", "pace"),
+    [
+        (120, 120, "same"),
+        (120, 90, "same"),
+        (90, 120, "same"),
+        (80, 150, "half"),
+        (65, 130, "half"),
+        (150, 80, "double"),
+        (170, 84, "double"),
+    ],
+)
+def test_pace_is_the_one_that_needs_least_stretching(
+    vocals: float, backing: float, pace: str
+) -> None:
+    free, asked = (plan(song(vocals), song(backing), Recipe(pace=p)) for p in ("auto", pace))
+    assert free == asked
+
+
+@pytest.mark.parametrize("pace", ["same", "half", "double"])
+@pytest.mark.parametrize("tempo", ["auto", "backing", "vocals"])
+def test_beats_fall_on_beats(pace: str, tempo: str) -> None:
+    vocals, backing = song(101), song(117)
+    made = plan(vocals, backing, Recipe(pace=pace, tempo=tempo))
+    voice = np.asarray(heard(made.vocals.warp, *vocals.grid.beats_s))
+    beat = np.asarray(heard(made.backing.warp, *backing.grid.beats_s))
+    ratio = VOICE_BEATS_PER_BACKING_BEAT[pace]
+    assert np.diff(voice) == pytest.approx(60.0 / made.bpm / ratio, abs=1e-3)
+    assert np.diff(beat) == pytest.approx(60.0 / made.bpm, abs=1e-3)
+    position = np.interp(voice[voice > beat[0]], beat, np.arange(len(beat))) * ratio
+    inside = position < ratio * (len(beat) - 1)
+    off = position[inside] - np.round(position[inside])
+    assert np.abs(off * 60.0 / made.bpm / ratio).max() < 0.009  # twice the warp's tolerance
+
+
+@pytest.mark.parametrize("start_s", [8.2, 8.0, 7.4, 7.0, 8.6])
+@pytest.mark.parametrize("pace", ["same", "half", "double"])
+def test_the_first_sung_downbeat_falls_on_a_downbeat(start_s: float, pace: str) -> None:
+    # Downbeats of the voice lie at 0.2, 2.2, ... 8.2 s; 1.2 s before one is its pickup.
+    vocals, backing = song(120), song(120, first_s=0.1, pickup=2)
+    made = plan(vocals, backing, Recipe(pace=pace, tempo="backing"), sung=((start_s, 20.0),))
+    enters = heard(made.vocals.warp, 8.2)[0]
+    downbeats = np.asarray(heard(made.backing.warp, *backing.grid.downbeats_s))
+    assert made.voice_enters_s == pytest.approx(enters, abs=1e-6)
+    assert np.abs(downbeats - enters).min() < 0.005
+    assert heard(made.vocals.warp, start_s)[0] >= 0
+
+
+def test_a_late_start_belongs_to_the_next_bar() -> None:
+    # 0.8 s, or 1.6 beats, after the downbeat at 8.2 s is a pickup to the one at 10.2 s.
+    made = plan(song(120), song(120), sung=((9.0, 20.0),))
+    assert made.voice_enters_s == pytest.approx(heard(made.vocals.warp, 10.2)[0])
+
+
+def test_singing_after_the_last_downbeat_is_heard() -> None:
+    made = plan(song(120, duration_s=30.0), song(120), sung=((29.2, 30.0),))
+    assert 0 < heard(made.vocals.warp, 29.2)[0] < made.length_s
+
+
+def test_bars_go_on_where_the_beats_can_no_longer_be_heard() -> None:
+    free = song_facts(steady_grid(120, 20.0, first_s=0.2), 60.0)
+    made = plan(free, song(120), sung=((40.2, 50.0),))
+    assert made.voice_enters_s == pytest.approx(heard(made.vocals.warp, 40.2)[0])
+    assert made.voice_enters_s == pytest.approx(8.2)
+
+
+def test_the_voice_enters_after_an_intro_of_one_phrase() -> None:
+    backing = song(120)
+    made = plan(song(120), backing)
+    assert made.voice_enters_s == pytest.approx(backing.grid.downbeats_s[4])
+
+
+def test_the_voice_enters_where_the_backings_own_voice_did() -> None:
+    backing = song(120)
+    made = plan(song(120), backing, backing_sung=((16.3, 40.0),))
+    assert made.voice_enters_s == pytest.approx(backing.grid.downbeats_s[8])
+
+
+def test_a_short_backing_begins_with_the_voice() -> None:
+    backing = song(120, duration_s=12.0)
+    assert plan(song(120), backing).voice_enters_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("duration_s", [3.0, 4.0, 6.0, 9.0, 14.0, 20.0, 40.0])
+def test_a_pickup_is_never_cut_off(duration_s: float) -> None:
+    backing = song(120, duration_s=duration_s)
+    made = plan(song(120), backing, sung=((7.2, 30.0),))  # a second before the downbeat
+    start, enters = heard(made.vocals.warp, 7.2, 8.2)
+    assert start >= 0
+    assert enters < 0.75 * duration_s
+    assert_sound(made, backing)
+
+
+@pytest.mark.parametrize("nudge", [-9, -1, 1, 2, 16])
+@pytest.mark.parametrize("pace", ["same", "half", "double"])
+def test_a_nudge_moves_the_voice_by_beats_of_the_backing(nudge: int, pace: str) -> None:
+    vocals, backing = song(100), song(112)
+    plain = plan(vocals, backing, Recipe(pace=pace))
+    moved = plan(vocals, backing, Recipe(pace=pace, nudge=nudge))
+    before, after = (heard(made.vocals.warp, 10.0)[0] for made in (plain, moved))
+    assert moved.backing == plain.backing
+    assert after - before == pytest.approx(nudge * 60.0 / plain.bpm, abs=0.005)
+    assert "on the first beat of a bar" not in " ".join(moved.reasons)
+
+
+@pytest.mark.parametrize("nudge", [-64, 64])
+def test_a_nudge_that_leaves_no_voice_is_refused(nudge: int) -> None:
+    short = song(120, duration_s=20.0)
+    with pytest.raises(RecipeError, match=f"With a nudge of {nudge} nothing that is sung"):
+        plan(short, short, Recipe(nudge=nudge), sung=((4.0, 18.0),))
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("beats", [(), (1.0,)])
+def test_without_beats_the_songs_are_laid_over_each_other(
+    *, first: bool, second: bool, beats: tuple[float, ...]
+) -> None:
+    empty = song_facts(BeatGrid(beats_s=beats), 40.0)
+    made = plan(empty if first else song(120), empty if second else song(100))
+    assert heard(made.vocals.warp, 0.0, 12.3) == pytest.approx([0.0, 12.3])
+    assert heard(made.backing.warp, 0.0, 12.3) == pytest.approx([0.0, 12.3])
+    assert made.length_s == 40.0
+    assert made.voice_enters_s == SUNG[0][0]
+    assert "the songs are not aligned" in made.warnings[0]
+
+
+def test_the_mash_up_fades_out_after_the_last_word() -> None:
+    made = plan(song(120), song(120))
+    last_word = heard(made.vocals.warp, 25.0)[0]
+    assert made.length_s == pytest.approx(last_word + 4.0)  # two bars
+    assert made.fade_out_s == pytest.approx(4.0)
+
+
+def test_the_mash_up_ends_with_the_backing() -> None:
+    made = plan(song(120), song(120, duration_s=20.0))
+    assert made.length_s == pytest.approx(20.0)
+    assert made.fade_out_s == pytest.approx(0.05)
+
+
+def test_a_backing_that_ends_long_before_the_voice_is_mentioned() -> None:
+    made = plan(song(120), song(120, duration_s=20.0), sung=((8.3, 55.0),))
+    assert any("is left out" in warning for warning in made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("vocals", "backing", "tempo", "warned"),
+    [
+        (120, 120, "auto", []),
+        (100, 130, "auto", []),  # 14 % each
+        (100, 135, "auto", ["vocals", "backing"]),  # 16 % each
+        (100, 113, "backing", []),
+        (100, 117, "backing", ["vocals"]),
+        (117, 100, "backing", ["vocals"]),
+        (100, 117, "vocals", ["backing"]),
+    ],
+)
+def test_warnings_of_stretching(
+    vocals: float, backing: float, tempo: str, warned: list[str]
+) -> None:
+    made = plan(song(vocals), song(backing), Recipe(tempo=tempo))
+    assert [warning.split()[1] for warning in made.warnings] == warned
+
+
+def test_three_against_four() -> None:
+    waltz, rock = song(120, beats_per_bar=3), song(120)
+    for vocals, backing in ((waltz, rock), (rock, waltz)):
+        made = plan(vocals, backing)
+        assert_sound(made, backing)
+        enters = made.voice_enters_s
+        bars = heard(made.backing.warp, *backing.grid.downbeats_s)
+        assert np.abs(np.subtract(bars, enters)).min() < 0.005
+        assert warp_grid(backing.grid, made.backing, made.length_s).beats_per_bar == (
+            backing.grid.beats_per_bar
+        )
+
+
+@st.composite
+def wandering_songs(draw: st.DrawFn, fewest_beats: int) -> SongFacts:
+    count = draw(st.integers(fewest_beats, 120))
+    beats_per_bar = draw(st.sampled_from([3, 4]))
+    first = draw(st.integers(0, min(beats_per_bar, count) - 1))
+    pace = draw(st.floats(0.28, 1.1))
+    wander = np.random.default_rng(draw(st.integers(0, 99))).uniform(-0.03, 0.03, count)
+    beats = draw(st.floats(0.0, 3.0)) + np.cumsum(pace * (1.0 + wander))
+    grid = BeatGrid(
+        beats_s=tuple(beats.tolist()),
+        downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
+        bpm=float(60.0 / np.median(np.diff(beats))),
+        beats_per_bar=beats_per_bar,
+        confidence=0.9,
+    )
+    return song_facts(grid, float(beats[-1]) + draw(st.floats(0.01, 5.0)))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    vocals=wandering_songs(4),
+    backing=wandering_songs(16),
+    span=st.tuples(st.floats(0.0, 0.9), st.floats(0.05, 1.0)),
+    pace=st.sampled_from(["auto", "same", "half", "double"]),
+    tempo=st.sampled_from(["auto", "backing", "vocals"]),
+    own=st.booleans(),
+)
+def test_any_two_songs_have_a_sound_plan(
+    *,
+    vocals: SongFacts,
+    backing: SongFacts,
+    span: tuple[float, float],
+    pace: str,
+    tempo: str,
+    own: bool,
+) -> None:
+    start = span[0] * vocals.duration_s
+    sung = ((start, start + span[1] * (vocals.duration_s - start)),)
+    own_voice = ((0.4 * backing.duration_s, 0.8 * backing.duration_s),) if own else ()
+    recipe = Recipe(pace=pace, tempo=tempo)
+    made = plan(vocals, backing, recipe, sung=sung, backing_sung=own_voice)
+    assert_sound(made, backing)
+    assert heard(made.vocals.warp, sung[0][0])[0] < made.length_s
+    for facts, layer in ((vocals, made.vocals), (backing, made.backing)):
+        grid = warp_grid(facts.grid, layer, made.length_s)
+        assert all(0 <= time < made.length_s for time in grid.beats_s)
+        assert set(grid.downbeats_s) <= set(grid.beats_s)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    steps=st.lists(st.tuples(st.floats(0.05, 2.0), st.floats(0.05, 2.0)), min_size=1, max_size=80),
+    tolerance_s=st.floats(0.0, 0.1),
+)
+def test_simplifying_stays_within_its_tolerance(
+    steps: list[tuple[float, float]], tolerance_s: float
+) -> None:
+    source, target = np.cumsum(np.asarray([(0.0, 0.0), *steps]), axis=0).T
+    made = simplify(source, target, tolerance_s)
+    assert np.abs(apply_warp(made, source) - target).max() <= tolerance_s + 1e-9
+    assert set(made.source_s) <= set(source.tolist())
+    assert (made.source_s[0], made.source_s[-1]) == (source[0], source[-1])
+
+
+def test_a_steady_song_needs_two_anchors_only() -> None:
+    made = plan(song(100), song(120))
+    assert len(made.vocals.warp.source_s) == len(made.backing.warp.source_s) == 2
+
+
+def test_a_warp_goes_on_beyond_its_ends() -> None:
+    warp = WarpMap(source_s=(1.0, 2.0, 4.0), target_s=(1.0, 3.0, 4.0))
+    assert heard(warp, -1.0, 1.5, 3.0, 6.0) == [-3.0, 2.0, 3.5, 5.0]
+
+
+def test_a_warped_grid_ends_with_the_output() -> None:
+    made = plan(song(100), song(120), Recipe(tempo="vocals"))
+    grid = warp_grid(song(120).grid, made.backing, 5.0)
+    assert grid.bpm == pytest.approx(100.0, rel=1e-3)
+    assert 7 <= len(grid.beats_s) <= 9
+    assert grid.beats_s[-1] < 5.0
+
+
+@pytest.mark.parametrize(
+    ("semitones", "fifths"),
+    [(0, 0), (1, 5), (2, 2), (3, 3), (4, 4), (5, 1), (6, 6), (7, 1), (-1, 5), (-5, 1), (12, 0)],
+)
+def test_fifths_apart(semitones: int, fifths: int) -> None:
+    assert fifths_apart(semitones) == fifths
+
+
+C, UNSURE = Key(tonic=0, mode="major"), Key(tonic=1, mode="major", confidence=0.01)
+
+
+@pytest.mark.parametrize(
+    ("apart", "shift", "why"),
+    [
+        (0, 0, "The keys fit as they are"),
+        (1, 1, "up 1 semitone: C major over Db major"),
+        (-1, -1, "down 1 semitone: C major over B major"),
+        (2, 2, "up 2 semitones: C major over D major"),
+        (-2, -2, "down 2 semitones: C major over Bb major"),
+        (3, 3, "up 3 semitones: C major over Eb major"),
+        (-3, -3, "down 3 semitones: C major over A major"),
+        (5, 0, "keep their pitch: C major over F major is a neighbouring key"),
+        (-5, 0, "keep their pitch: C major over G major is a neighbouring key"),
+        (4, -1, "down 1 semitone into a neighbouring key"),
+        (-4, 1, "up 1 semitone into a neighbouring key"),
+        (6, -1, "down 1 semitone into a neighbouring key"),
+    ],
+)
+def test_choosing_a_shift(apart: int, shift: int, why: str) -> None:
+    chosen, sentence = choose_shift(C, Key(tonic=apart % 12, mode="major"), "match")
+    assert chosen == shift
+    assert why in sentence
+
+
+@pytest.mark.parametrize("voice", range(12))
+@pytest.mark.parametrize("backing", range(12))
+def test_a_matched_voice_is_at_most_one_fifth_off(voice: int, backing: int) -> None:
+    first, second = Key(tonic=voice, mode="minor"), Key(tonic=backing, mode="major")
+    shift, _ = choose_shift(first, second, "match")
+    assert -3 <= shift <= 3
+    assert fifths_apart(first.semitones_to(second) - shift) <= 1
+
+
+@pytest.mark.parametrize(
+    ("voice", "backing", "wish", "shift", "why"),
+    [
+        (C, None, "match", 0, "not clear enough"),
+        (None, C, "match", 0, "not clear enough"),
+        (C, UNSURE, "match", 0, "not clear enough"),
+        (UNSURE, C, "match", 0, "not clear enough"),
+        (C, Key(tonic=9, mode="minor"), "match", 0, "fit as they are: C major over A minor"),
+        (C, Key(tonic=2, mode="major"), "keep", 0, "as asked"),
+        (None, None, "keep", 0, "as asked"),
+        (None, None, "-4", -4, "down 4 semitones, as asked"),
+        (C, C, "1", 1, "up 1 semitone, as asked"),
+    ],
+)
+def test_wishes_and_doubts_about_the_key(
+    voice: Key | None, backing: Key | None, wish: str, shift: int, why: str
+) -> None:
+    chosen, sentence = choose_shift(voice, backing, wish)
+    assert chosen == shift
+    assert why in sentence
+
+
+def test_the_shift_is_part_of_the_plan() -> None:
+    made = plan(song(120, key=C), song(120, key=Key(tonic=2, mode="major")))
+    assert made.vocals.semitones == 2.0
+    assert made.backing.semitones == 0.0
+    assert "up 2 semitones" in made.reasons[-1]
