@@ -107,7 +107,8 @@ def denoise(
         kept = _istft(spectrum * gain ** np.float32(amount))
         stop = min(start + _BLOCK, length)
         out[:, start:stop] = kept[:, _MARGIN : _MARGIN + stop - start]
-    return np.asarray(out * _gate(sung, length, amount), dtype=np.float32)
+    out *= _gate(sung, length, amount)
+    return out
 
 
 def _gate(sung: Flags, length: int, amount: float) -> Signal:

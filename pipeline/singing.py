@@ -44,7 +44,7 @@ _LEAST_SILENCE = 0.2
 _CHANGE_COST = 2.0
 _SURE = 1.9  # the score that every phrase must reach for a second somewhere,
 _STANDS_OUT = 2.0  # or the standard deviations by which it rises above the residue,
-_LONG = 35.0  # or the evidence that it must gather, grain by grain
+_LONG = 32.0  # or the evidence that it must gather, grain by grain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
