@@ -149,10 +149,10 @@ def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
         named = [word for word in option.choices if not word.lstrip("-").isdigit()]
         shown = "|".join(named) + ("|N" if len(named) < len(option.choices) else "")
     else:
-        shown = option.unit.upper()
+        shown = option.unit.upper() or "N"
     bounds = f", {option.minimum:g} to {option.maximum:g}" if option.minimum is not None else ""
     parser.add_argument(
-        f"--{name}",
+        f"--{name.replace('_', '-')}",
         default=option.default,
         metavar=shown,
         help=f"{option.help}{bounds} (default: {option.default})",
@@ -166,7 +166,6 @@ def _meanings() -> str:
         words = {k: v for k, v in option.choices.items() if not k.lstrip("-").isdigit()}
         if len(words) < len(option.choices):
             words["N"] = "shift by so many semitones, -6 to 6"
-        lines += [
-            f"  --{option.name} {word:<{18 - len(option.name)}} {words[word]}" for word in words
-        ]
+        flag = option.name.replace("_", "-")
+        lines += [f"  --{f'{flag} {word}':<24} {meaning}" for word, meaning in words.items()]
     return "what the words mean:\n" + "\n".join(lines)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.features import STEPS, BeatFeatures
+from pipeline.types import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,32 +26,6 @@ _RHYTHM = 0.25
 _ROOM = 0.25
 _SUNG = 0.5  # a candidate that leaves half of the singing out loses this much by half
 _STRETCH_PER_OCTAVE = 1.5
-_OFF_PHRASE = 0.05  # starting on a bar that is no phrase's first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """One way to lay the voice over the backing.
-
-    Attributes
-    ----------
-    pace
-        "same", "half" or "double": voice beats against backing beats.
-    start
-        Index of the backing beat on which the first sung downbeat falls.
-    semitones
-        Transposition of the voice.
-    score
-        How well it fits; comparable within one pair of songs, at most about 1.5.
-    chroma
-        Correlation of the layers' pitch classes while the voice sounds, in [-1, 1].
-    """
-
-    pace: str
-    start: int
-    semitones: int
-    score: float
-    chroma: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +37,13 @@ class Choices:
     paces
         Name of each pace, with the stretch that it costs in octaves.
     starts
-        Backing beats on which the voice may enter, each with whether a phrase begins there.
+        Backing beats on which the voice may enter, with what each costs.
     shifts
         Semitones, with what each costs.
     """
 
     paces: dict[str, float]
-    starts: Sequence[tuple[int, bool]]
+    starts: dict[int, float]
     shifts: dict[int, float]
 
 
@@ -94,8 +69,8 @@ def rank_fits(
     fits: list[Fit] = []
     for pace, octaves in choices.paces.items():
         sung = at_pace(voice, first_sung, pace)
-        for start, on_phrase in choices.starts:
-            cost = _STRETCH_PER_OCTAVE * octaves + (0.0 if on_phrase else _OFF_PHRASE)
+        for start, late in choices.starts.items():
+            cost = _STRETCH_PER_OCTAVE * octaves + late
             for semitones, chroma, merit in _overlay(sung, backing, start, choices.shifts):
                 fits.append(
                     Fit(

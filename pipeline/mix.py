@@ -16,7 +16,7 @@ from pipeline.loudness import (
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from pipeline.types import Plan, Signal
+    from pipeline.types import Plan, Role, Signal
 
 MOST_GAIN_DB = 24.0
 """A layer is raised by no more: what needs more is residue, not music."""
@@ -48,36 +48,55 @@ class Layers:
         return self.vocals + self.backing
 
 
-def level(layers: Layers, balance_lu: float) -> Layers:
+def level(vocals: Signal, backing: Signal, balance_lu: float) -> Signal:
     """Set the vocals against the backing, by one gain for the whole song.
 
     Parameters
     ----------
-    layers
-        The aligned layers.
+    vocals, backing
+        The aligned layers, shape (2, n).
     balance_lu
         K-weighted level of the vocals above the backing while the voice sounds, in LU.
+
+    Returns
+    -------
+    Signal
+        The vocals; as they came where the two never sound together.
     """
-    now = vocals_to_backing_lu(layers.vocals, layers.backing)
+    now = vocals_to_backing_lu(vocals, backing)
     if now is None:
-        return layers
+        return vocals
     gain_db = float(np.clip(balance_lu - now, -MOST_GAIN_DB, MOST_GAIN_DB))
-    return Layers(
-        vocals=np.asarray(layers.vocals * 10.0 ** (gain_db / 20.0), dtype=np.float32),
-        backing=layers.backing,
-    )
+    return np.asarray(vocals * 10.0 ** (gain_db / 20.0), dtype=np.float32)
 
 
-def fade(layers: Layers, plan: Plan) -> Layers:
-    """Let the voice in no earlier than two bars before its first downbeat, and fade the end.
+def even(bands: dict[Role, Signal]) -> dict[Role, Signal]:
+    """Bring the vocal song's band to the loudness of the backing's, where both are heard."""
+    if len(bands) < 2:
+        return bands
+    gain_db = integrated_lufs(bands["backing"]) - integrated_lufs(bands["vocals"])
+    if not np.isfinite(gain_db):
+        return bands
+    gain = 10.0 ** (float(np.clip(gain_db, -MOST_GAIN_DB, MOST_GAIN_DB)) / 20.0)
+    return {**bands, "vocals": np.asarray(bands["vocals"] * gain, dtype=np.float32)}
+
+
+def enter(vocals: Signal, plan: Plan) -> Signal:
+    """Let the voice in no earlier than two bars before its first downbeat.
 
     A voice at half time may have a pickup of more than one bar of the backing.
     """
-    time_s = np.arange(layers.vocals.shape[1], dtype=np.float32) / SAMPLE_RATE
+    time_s = np.arange(vocals.shape[1], dtype=np.float32) / SAMPLE_RATE
     bar_s = 240.0 / plan.bpm if plan.bpm else 0.0
-    enter = np.clip((time_s - (plan.voice_enters_s - 2 * bar_s)) / 0.2, 0.0, 1.0)
-    leave = np.clip((plan.length_s - time_s) / plan.fade_out_s, 0.0, 1.0)
-    return Layers(vocals=layers.vocals * enter, backing=layers.backing) * leave
+    gain = np.clip((time_s - (plan.voice_enters_s - 2 * bar_s)) / 0.2, 0.0, 1.0)
+    return np.asarray(vocals * gain, dtype=np.float32)
+
+
+def fade_out(layers: Layers, seconds: float) -> Layers:
+    """Fade the end of both layers, over so many seconds."""
+    samples = layers.vocals.shape[1]
+    left_s = np.arange(samples, 0, -1, dtype=np.float32) / SAMPLE_RATE
+    return layers * np.minimum(1.0, left_s / seconds)
 
 
 def master(layers: Layers, ceiling_dbtp: float) -> Layers:

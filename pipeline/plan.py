@@ -1,27 +1,31 @@
-"""Two songs' facts and a recipe to a plan. Arithmetic only: no audio, no files.
-
-Positions on a beat grid are counted in beats and may be fractional; beyond its ends a grid goes on
-at the pace of its first and last beats.
-"""
+"""Two songs' facts and a recipe to a plan. Arithmetic only: no audio, no files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline import reasons
 from pipeline.errors import RecipeError
+from pipeline.fit import Choices, rank_fits, takes
+from pipeline.grids import (
+    Array,
+    apply_warp,
+    downbeat_indices,
+    interpolate,
+    position_at,
+    simplify,
+    time_at,
+)
 from pipeline.key import SURE
-from pipeline.types import BeatGrid, LayerPlan, Plan, WarpMap
+from pipeline.types import BeatGrid, Fit, LayerPlan, Plan, WarpMap
 
 if TYPE_CHECKING:
+    from pipeline.features import BeatFeatures
     from pipeline.recipe import Recipe
-    from pipeline.types import Key, SongFacts, Spans
-
-Array: TypeAlias = npt.NDArray[np.float64]
+    from pipeline.types import Key, SongFacts
 
 VOICE_BEATS_PER_BACKING_BEAT = {"half": 0.5, "same": 1.0, "double": 2.0}
 
@@ -33,6 +37,12 @@ WARP_TOLERANCE_S = 0.004
 
 PHRASE_BARS = 4
 
+_MOST_TAKES = 8
+_OFF_PHRASE = 0.08  # what a fit must gain to start on a bar that is no phrase's first
+_FAR_PER_BAR = 0.006  # ... and for each bar away from where the form wants the voice
+_PER_SEMITONE, _PER_FIFTH = 0.03, 0.05  # a semitone costs less than a fifth of distance gains
+_OUT_OF_TUNE = 0.15  # semitones; two singers in one choir differ by as much
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Match:
@@ -43,21 +53,23 @@ class _Match:
 
 
 def make_plan(
-    vocals: SongFacts, backing: SongFacts, recipe: Recipe, *, sung: Spans, backing_sung: Spans
+    vocals: SongFacts,
+    backing: SongFacts,
+    recipe: Recipe,
+    features: tuple[BeatFeatures, BeatFeatures] | None = None,
 ) -> Plan:
     """Decide how two songs are brought together.
 
     Parameters
     ----------
     vocals, backing
-        What was found out about the two songs.
+        What was found out about the two songs. Where the backing's own voice enters, its
+        arrangement expects one.
     recipe
         What the user asked for.
-    sung
-        When the voice sounds in the vocal song: (start, end) in seconds, rising.
-    backing_sung
-        The same for the backing's own voice, whose first entry shows where its arrangement
-        expects one; may be empty.
+    features
+        What the voice of the one and the accompaniment of the other do on each beat. Without
+        them the fit follows from tempo, key and form alone.
 
     Returns
     -------
@@ -67,71 +79,130 @@ def make_plan(
     Raises
     ------
     RecipeError
-        Nothing that is sung would be heard: the nudge moves it out of the mash-up, or the backing
-        has not even room for a pickup.
+        There is no such take, or nothing that is sung would be heard: the nudge moves it out of
+        the mash-up, or the backing has not even room for a pickup.
     """
     if len(vocals.grid.beats_s) < 2 or len(backing.grid.beats_s) < 2:
-        plan = _plan_without_beats(vocals, backing, sung)
+        plan = _plan_without_beats(vocals, backing)
+        semitones = choose_shift(vocals.key, backing.key, recipe.key)
     else:
-        plan = _plan_on_beats(vocals, backing, recipe, sung, backing_sung)
-    semitones, why = choose_shift(vocals.key, backing.key, recipe.key)
+        fits = _find_fits(vocals, backing, recipe, features)
+        if recipe.take > len(fits):
+            raise RecipeError(
+                f"There is no take {recipe.take} of {vocals.title} over {backing.title}.",
+                hint=f"Choose a take from 1 to {len(fits)}.",
+            )
+        fit = fits[recipe.take - 1]
+        plan = replace(_plan_on_beats(vocals, backing, recipe, fit), takes=fits)
+        semitones = fit.semitones
+    retuned = _retuning(vocals, backing, recipe.key)
     return replace(
         plan,
-        vocals=replace(plan.vocals, semitones=float(semitones)),
-        reasons=(*plan.reasons, why),
+        vocals=replace(plan.vocals, semitones=semitones + retuned),
+        reasons=(
+            *plan.reasons,
+            reasons.shift(vocals, backing, recipe.key, semitones),
+            *reasons.retuning(retuned),
+            *reasons.take(recipe.take, len(plan.takes)),
+        ),
     )
 
 
-def apply_warp(warp: WarpMap, source_s: Array) -> Array:
-    """Map times in a stem to times in the output, both in seconds; shape is kept."""
-    return _interpolate(source_s, warp.source_s, warp.target_s, edge=1)
+def score_roles(
+    vocals: SongFacts,
+    backing: SongFacts,
+    recipe: Recipe,
+    features: tuple[BeatFeatures, BeatFeatures] | None,
+) -> float:
+    """Return the score of the best fit with these roles; -inf where there are no beats."""
+    if features is None:
+        return float("-inf")
+    return _find_fits(vocals, backing, recipe, features)[0].score
+
+
+def _find_fits(
+    vocals: SongFacts,
+    backing: SongFacts,
+    recipe: Recipe,
+    features: tuple[BeatFeatures, BeatFeatures] | None,
+) -> tuple[Fit, ...]:
+    """Rank the ways to lay the voice over the backing; the recipe may leave few or one."""
+    ratio = vocals.grid.bpm / backing.grid.bpm
+    paces = {
+        name: abs(float(np.log2(ratio / pace)))
+        for name, pace in VOICE_BEATS_PER_BACKING_BEAT.items()
+        if recipe.pace in {"auto", name}
+    }
+    gentlest = min(paces, key=lambda name: (round(paces[name], 3), name != "same"))
+    plain = Fit(
+        pace=gentlest,
+        start=_entry_beat(vocals, backing, VOICE_BEATS_PER_BACKING_BEAT[gentlest]),
+        semitones=choose_shift(vocals.key, backing.key, recipe.key),
+    )
+    first_sung = _sung_downbeat(vocals)
+    if features is None or first_sung >= len(vocals.grid.beats_s):
+        return (plain,)
+    starts = _entry_costs(backing.grid, plain.start)
+    # Stretching twice as far as need be is never worth it, whatever the notes say.
+    near = {name: octaves for name, octaves in paces.items() if octaves < paces[gentlest] + 0.5}
+    shifts = shift_costs(vocals.key, backing.key, recipe.key)
+    choices = Choices(paces=near, starts=starts, shifts=shifts)
+    ranked = rank_fits(*features, first_sung, choices)
+    return takes(ranked, _MOST_TAKES, 2 * backing.grid.beats_per_bar) or (plain,)
+
+
+def _entry_costs(grid: BeatGrid, wanted: int) -> dict[int, float]:
+    """Bars on which the voice may enter, and how much the fit must gain for each.
+
+    From the first bar with room for the voice's pickup, which `wanted` has, to the middle of the
+    song; a phrase's first bar is better than another, and so is one near to where it is wanted.
+    """
+    bars = downbeat_indices(grid)
+    phrase = set(bars[::PHRASE_BARS].tolist())
+    room = min(wanted, 2 * grid.beats_per_bar)
+    return {
+        int(bar): (0.0 if int(bar) in phrase else _OFF_PHRASE)
+        + _FAR_PER_BAR * abs(int(bar) - wanted) / grid.beats_per_bar
+        for bar in bars
+        if room <= bar <= max(wanted, len(grid.beats_s) // 2)
+    }
+
+
+def _retuning(vocals: SongFacts, backing: SongFacts, wish: str) -> float:
+    """Semitones that bring the voice into the backing's tuning; 0 for what nobody hears."""
+    away = (backing.tuning - vocals.tuning + 0.5) % 1.0 - 0.5
+    return away if wish == "match" and abs(away) >= _OUT_OF_TUNE else 0.0
 
 
 def _heard(layer: LayerPlan, source_s: float) -> float:
     return float(apply_warp(layer.warp, np.asarray([source_s]))[0])
 
 
-def warp_grid(grid: BeatGrid, layer: LayerPlan, length_s: float) -> BeatGrid:
-    """Where a song's beats are heard in the output; beats outside it are dropped."""
+def shift_costs(voice: Key | None, backing: Key | None, wish: str) -> dict[int, float]:
+    """Semitones that the voice may be moved by, and how much the fit must gain for each.
 
-    def heard(times_s: tuple[float, ...]) -> tuple[float, ...]:
-        mapped = apply_warp(layer.warp, np.asarray(times_s))
-        return tuple(mapped[(mapped >= 0) & (mapped < length_s)].tolist())
-
-    return replace(
-        grid,
-        beats_s=heard(grid.beats_s),
-        downbeats_s=heard(grid.downbeats_s),
-        bpm=grid.bpm * layer.stretch,
-    )
+    One entry where the user has decided, or where a key is too unclear to move anything.
+    """
+    if wish not in {"match", "keep"}:
+        return {int(wish): 0.0}
+    if wish == "keep" or voice is None or backing is None or not _are_sure(voice, backing):
+        return {0: 0.0}
+    apart = voice.semitones_to(backing)
+    return {s: _PER_SEMITONE * abs(s) + _PER_FIFTH * fifths_apart(apart - s) for s in range(-3, 4)}
 
 
-def choose_shift(voice: Key | None, backing: Key | None, wish: str) -> tuple[int, str]:
-    """Semitones to move the voice by, in -6..6, and the sentence that says why.
+def choose_shift(voice: Key | None, backing: Key | None, wish: str) -> int:
+    """Semitones to move the voice by, in -6..6, from the keys alone.
 
     Keys are compared on the circle of fifths, on which neighbours share six of seven notes: a
     voice four semitones off moves by one, into the neighbouring key, not by four.
     """
-    if wish == "keep":
-        return 0, "The vocals keep their pitch, as asked."
-    if wish != "match":
-        return int(wish), f"The vocals are shifted {reasons.semitones(int(wish))}, as asked."
-    if voice is None or backing is None or min(voice.confidence, backing.confidence) < SURE:
-        return 0, "The keys are not clear enough to shift the vocals by."
-    apart = voice.semitones_to(backing)
-    # Each semitone of shift costs more than one fifth of distance gains from there on.
-    shift = min(range(-3, 4), key=lambda s: (fifths_apart(apart - s) + 0.6 * abs(s), abs(s), s))
-    keys = f"{voice} over {backing}"
-    if fifths_apart(apart - shift) == 0:
-        return shift, (
-            f"The vocals are shifted {reasons.semitones(shift)}: {keys}."
-            if shift
-            else f"The keys fit as they are: {keys}."
-        )
-    neighbour = "a neighbouring key, which shares all notes but one"
-    if shift == 0:
-        return 0, f"The vocals keep their pitch: {keys} is {neighbour}."
-    return shift, f"The vocals are shifted {reasons.semitones(shift)} into {neighbour}: {keys}."
+    costs = shift_costs(voice, backing, wish)
+    return min(costs, key=lambda s: (costs[s], abs(s), s))
+
+
+def _are_sure(voice: Key, backing: Key) -> bool:
+    return min(voice.confidence, backing.confidence) >= SURE
 
 
 def fifths_apart(semitones: int) -> int:
@@ -140,30 +211,26 @@ def fifths_apart(semitones: int) -> int:
     return min(steps, 12 - steps)
 
 
-def _plan_on_beats(
-    vocals: SongFacts, backing: SongFacts, recipe: Recipe, sung: Spans, backing_sung: Spans
-) -> Plan:
-    pace_name = recipe.pace if recipe.pace != "auto" else _gentlest_pace(vocals, backing)
-    pace = VOICE_BEATS_PER_BACKING_BEAT[pace_name]
-    first_sung = _sung_downbeat(vocals.grid, sung)
-    entry = _entry_beat(vocals, backing, pace, sung, backing_sung)
-    match = _Match(pace=pace, start=entry + recipe.nudge - first_sung / pace)
+def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: Fit) -> Plan:
+    pace = VOICE_BEATS_PER_BACKING_BEAT[fit.pace]
+    first_sung = _sung_downbeat(vocals)
+    match = _Match(pace=pace, start=fit.start + recipe.nudge - first_sung / pace)
     of_beats, of_voice = _target_times(vocals, backing, match, recipe.tempo)
 
     backing_layer = _layer(backing, of_beats)
     voice_layer = _layer(vocals, of_voice)
     bpm = backing.grid.bpm * backing_layer.stretch
     outro = 2 * backing.grid.beats_per_bar * 60.0 / bpm
-    voice_end = _heard(voice_layer, sung[-1][1] if sung else vocals.duration_s)
+    voice_end = _heard(voice_layer, vocals.sung[-1][1] if vocals.sung else vocals.duration_s)
     backing_end = _heard(backing_layer, backing.duration_s)
     length = min(backing_end, voice_end + outro)
-    if voice_end <= 0 or (sung and _heard(voice_layer, sung[0][0]) >= length):
+    if voice_end <= 0 or (vocals.sung and _heard(voice_layer, vocals.sung[0][0]) >= length):
         raise RecipeError(
             f"With a nudge of {recipe.nudge} nothing that is sung in {vocals.title} would be heard "
             f"over {backing.title}.",
             hint="Choose another nudge, or a longer backing.",
         )
-    enters = max(0.0, _heard(voice_layer, _at(vocals.grid, np.asarray([first_sung]))[0]))
+    enters = max(0.0, _heard(voice_layer, time_at(vocals.grid, np.asarray([first_sung]))[0]))
     return Plan(
         vocals=voice_layer,
         backing=backing_layer,
@@ -173,7 +240,7 @@ def _plan_on_beats(
         voice_enters_s=enters,
         reasons=(
             reasons.tempo(vocals, backing, bpm, voice_layer, backing_layer),
-            *reasons.pace(pace_name),
+            *reasons.pace(fit.pace),
             reasons.entry(enters, recipe.nudge),
         ),
         warnings=(
@@ -183,9 +250,9 @@ def _plan_on_beats(
     )
 
 
-def _plan_without_beats(vocals: SongFacts, backing: SongFacts, sung: Spans) -> Plan:
+def _plan_without_beats(vocals: SongFacts, backing: SongFacts) -> Plan:
     """Lay one song over the other as they are: there is no pulse to align."""
-    enters = sung[0][0] if sung else 0.0
+    enters = vocals.sung[0][0] if vocals.sung else 0.0
     length = min(vocals.duration_s, backing.duration_s)
     as_it_is = LayerPlan(warp=WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0)))
     lost = vocals if len(vocals.grid.beats_s) < 2 else backing
@@ -200,24 +267,15 @@ def _plan_without_beats(vocals: SongFacts, backing: SongFacts, sung: Spans) -> P
     )
 
 
-def _gentlest_pace(vocals: SongFacts, backing: SongFacts) -> str:
-    """Pace that needs the least stretching; a tie goes to the plain one."""
-    ratio = vocals.grid.bpm / backing.grid.bpm
-    return min(
-        ("same", "half", "double"),
-        key=lambda name: round(abs(np.log2(ratio / VOICE_BEATS_PER_BACKING_BEAT[name])), 3),
-    )
-
-
-def _sung_downbeat(grid: BeatGrid, sung: Spans) -> int:
+def _sung_downbeat(song: SongFacts) -> int:
     """Index of the downbeat on which the singing starts; a pickup belongs to the next bar.
 
     It may lie beyond the grid, whose bars are taken to go on.
     """
-    downbeats = _downbeat_indices(grid)
-    if not sung:
+    grid, downbeats = song.grid, downbeat_indices(song.grid)
+    if not song.sung:
         return int(downbeats[0])
-    start = _position(grid, np.asarray([sung[0][0]]))[0]
+    start = position_at(grid, np.asarray([song.sung[0][0]]))[0]
     # Up to two and a half beats before a downbeat are heard as leading into it.
     pickup = 0.625 * grid.beats_per_bar
     earliest = start - grid.beats_per_bar + pickup
@@ -227,9 +285,7 @@ def _sung_downbeat(grid: BeatGrid, sung: Spans) -> int:
     return int(downbeats[np.argmax(downbeats >= earliest)])
 
 
-def _entry_beat(
-    vocals: SongFacts, backing: SongFacts, pace: float, sung: Spans, backing_sung: Spans
-) -> int:
+def _entry_beat(vocals: SongFacts, backing: SongFacts, pace: float) -> int:
     """Index of the backing's downbeat on which the voice enters.
 
     Where the backing's own voice enters, if that lies in its first third, else after an intro of
@@ -237,16 +293,18 @@ def _entry_beat(
     backing is too short for that.
     """
     grid = backing.grid
-    bars = _downbeat_indices(grid)
-    first_sung = _sung_downbeat(vocals.grid, sung)
-    sung_at = _position(vocals.grid, np.asarray([sung[0][0]]))[0] if sung else first_sung
-    start, third, half = _position(grid, np.asarray([0, 1 / 3, 1 / 2]) * backing.duration_s)
+    bars = downbeat_indices(grid)
+    first_sung = _sung_downbeat(vocals)
+    sung_at = (
+        position_at(vocals.grid, np.asarray([vocals.sung[0][0]]))[0] if vocals.sung else first_sung
+    )
+    start, third, half = position_at(grid, np.asarray([0, 1 / 3, 1 / 2]) * backing.duration_s)
     roomy = bars[bars - (first_sung - sung_at) / pace >= start]
     phrases = np.intersect1d(roomy, bars[::PHRASE_BARS])
     choices = (phrases[phrases <= third], phrases[phrases <= half], roomy[:1], bars[:1])
     early = next(choice for choice in choices if len(choice))
     intro = bars[min(PHRASE_BARS, len(bars) - 1)]
-    wanted = _sung_downbeat(grid, backing_sung) if backing_sung else intro
+    wanted = _sung_downbeat(backing) if backing.sung else intro
     return int(early[np.argmin(np.abs(early - wanted))])
 
 
@@ -258,13 +316,13 @@ def _target_times(
     if tempo == "vocals":
         voice = np.asarray(vocals.grid.beats_s)
         backing_at = (np.arange(len(backing.grid.beats_s)) - match.start) * match.pace
-        beats = _at(vocals.grid, backing_at)
+        beats = time_at(vocals.grid, backing_at)
         # The backing's own beginning stays the beginning of the output.
-        shift = _interpolate(np.zeros(1), np.asarray(backing.grid.beats_s), beats)[0]
+        shift = interpolate(np.zeros(1), np.asarray(backing.grid.beats_s), beats)[0]
         return beats - shift, voice - shift
     ratio = vocals.grid.bpm / match.pace / backing.grid.bpm
     faster = 1.0 if tempo == "backing" or abs(ratio - 1) <= UNHEARD else float(np.sqrt(ratio))
-    return np.asarray(backing.grid.beats_s) / faster, _at(backing.grid, voice_at) / faster
+    return np.asarray(backing.grid.beats_s) / faster, time_at(backing.grid, voice_at) / faster
 
 
 def _layer(song: SongFacts, target_s: Array) -> LayerPlan:
@@ -273,58 +331,6 @@ def _layer(song: SongFacts, target_s: Array) -> LayerPlan:
     ends = np.asarray([0.0, song.duration_s])
     beyond = (ends < beats[0] - 0.05) | (ends > beats[-1] + 0.05)
     source = np.concatenate([ends[:1][beyond[:1]], beats, ends[1:][beyond[1:]]])
-    warp = simplify(source, _interpolate(source, beats, target_s), WARP_TOLERANCE_S)
+    warp = simplify(source, interpolate(source, beats, target_s), WARP_TOLERANCE_S)
     stretch = float(np.median(np.diff(beats) / np.diff(target_s)))
     return LayerPlan(warp=warp, stretch=stretch)
-
-
-def simplify(source_s: Array, target_s: Array, tolerance_s: float) -> WarpMap:
-    """Drop anchors that a straight line between the others meets within a tolerance.
-
-    Ramer, Douglas & Peucker's algorithm: a stem is then stretched in few long pieces instead of
-    one piece a beat, and a song played to a click in a single one.
-    """
-    keep = {0, len(source_s) - 1}
-    open_parts = [(0, len(source_s) - 1)]
-    while open_parts:
-        low, high = open_parts.pop()
-        part = slice(low, high + 1)
-        line = np.interp(source_s[part], source_s[[low, high]], target_s[[low, high]])
-        away = np.abs(target_s[part] - line)
-        worst = low + int(away.argmax())
-        if away[worst - low] > tolerance_s:
-            keep.add(worst)
-            open_parts += [(low, worst), (worst, high)]
-    index = sorted(keep)
-    return WarpMap(
-        source_s=tuple(source_s[index].tolist()), target_s=tuple(target_s[index].tolist())
-    )
-
-
-def _downbeat_indices(grid: BeatGrid) -> npt.NDArray[np.int64]:
-    return np.searchsorted(np.asarray(grid.beats_s), np.asarray(grid.downbeats_s) - 1e-6)
-
-
-def _at(grid: BeatGrid, position: Array) -> Array:
-    """Return the times in seconds of fractional positions on a grid."""
-    return _interpolate(position, np.arange(len(grid.beats_s), dtype=float), grid.beats_s)
-
-
-def _position(grid: BeatGrid, time_s: Array) -> Array:
-    """Return the fractional positions on a grid of times in seconds."""
-    return _interpolate(time_s, grid.beats_s, np.arange(len(grid.beats_s), dtype=float))
-
-
-def _interpolate(
-    x: Array, known_x: npt.ArrayLike, known_y: npt.ArrayLike, *, edge: int = 8
-) -> Array:
-    """Linear interpolation that goes on beyond both ends with the slope of the outer `edge` steps.
-
-    Several steps, because one odd beat must not set the pace of all that lies outside.
-    """
-    xs, ys = np.asarray(known_x, dtype=float), np.asarray(known_y, dtype=float)
-    edge = min(len(xs) - 1, edge)
-    first = (ys[edge] - ys[0]) / (xs[edge] - xs[0])
-    last = (ys[-1] - ys[-1 - edge]) / (xs[-1] - xs[-1 - edge])
-    below, above = np.minimum(0.0, x - xs[0]), np.maximum(0.0, x - xs[-1])
-    return np.asarray(np.interp(x, xs, ys) + below * first + above * last)

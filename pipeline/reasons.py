@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.key import SURE
 from pipeline.names import clock
 
 if TYPE_CHECKING:
@@ -17,6 +18,52 @@ def semitones(count: float) -> str:
     """Say a transposition: "up 1 semitone"."""
     size = abs(round(count))
     return f"{'up' if count > 0 else 'down'} {size} semitone{'' if size == 1 else 's'}"
+
+
+def shift(vocals: SongFacts, backing: SongFacts, wish: str, count: int) -> str:
+    """Say what happens to the pitch of the voice and why.
+
+    Parameters
+    ----------
+    vocals, backing
+        The two songs.
+    wish
+        What the recipe asked for: "match", "keep" or semitones.
+    count
+        The semitones that were chosen.
+    """
+    if wish == "keep":
+        return "The vocals keep their pitch, as asked."
+    if wish != "match":
+        return f"The vocals are shifted {semitones(count)}, as asked."
+    voice, band = vocals.key, backing.key
+    if voice is None or band is None or min(voice.confidence, band.confidence) < SURE:
+        return "The keys are not clear enough to shift the vocals by."
+    moved = f"are shifted {semitones(count)}" if count else "keep their pitch"
+    meeting = _meeting((voice.semitones_to(band) - count) % 12)
+    return f"The vocals {moved}, {meeting}: {voice} over {band}."
+
+
+def _meeting(apart: int) -> str:
+    """Say how two keys meet that lie some semitones apart."""
+    if apart == 0:
+        return "so that the keys agree"
+    if apart in {5, 7}:
+        return "in neighbouring keys, which share all notes but one"
+    return "where their notes meet those of the backing best"
+
+
+def retuning(count: float) -> tuple[str, ...]:
+    """Say that the voice is brought into tune; nothing when it is in tune."""
+    if not count:
+        return ()
+    cents = round(100 * abs(count))
+    return (f"They are tuned {'up' if count > 0 else 'down'} {cents} cents to meet the backing.",)
+
+
+def take(number: int, count: int) -> tuple[str, ...]:
+    """Say which of the fits this is; nothing for the best."""
+    return () if number == 1 else (f"This is take {number} of {count}.",)
 
 
 def change(stretch: float) -> str:

@@ -146,6 +146,68 @@ class Recipe:
         maximum=12.0,
         unit="LU",
     )
+    take: int = _option(
+        1,
+        "which of the fits to take: 1 is the best, 2 the next",
+        minimum=1,
+        maximum=8,
+    )
+    arrange: str = _option(
+        "full",
+        "what is made of the two songs",
+        choices={
+            "full": "the whole backing with the voice over it",
+            "highlight": "the best 30 to 60 seconds",
+            "alternate": "both voices take turns, each over the other's band",
+            "morph": "opens as the backing's own song and ends as the voice's own",
+            "morph-back": "opens as the voice's own song and ends as the backing's own",
+        },
+    )
+    roles: str = _option(
+        "given",
+        "which song sings",
+        choices={
+            "given": "the first one",
+            "auto": "the one whose voice fits the other's band better",
+        },
+    )
+    beats: str = _option(
+        "auto",
+        "how the beats are found",
+        choices={
+            "auto": "the project's own tracker",
+            "librosa": "librosa's tracker",
+        },
+    )
+    level: str = _option(
+        "song",
+        "how the voice is levelled",
+        choices={
+            "song": "one gain for the whole song, which keeps what is loud and soft in it",
+            "frame": "follow the backing from moment to moment",
+        },
+    )
+    duck: float = _option(
+        0.0,
+        "how far the backing's middle steps back while the voice sounds",
+        minimum=0.0,
+        maximum=12.0,
+        unit="dB",
+    )
+    denoise: float = _option(
+        0.5,
+        "how much of the old band is cleaned out of the voice",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    denoise_method: str = _option(
+        "mask",
+        "how the voice is cleaned",
+        choices={
+            "mask": "compare it with the band it was sung over",
+            "threshold": "cut what stays below the noise of its pauses",
+        },
+    )
     nudge: int = _option(
         0,
         "move the voice by whole beats of the backing, later if above zero",

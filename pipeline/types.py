@@ -32,10 +32,12 @@ class Stage(StrEnum):
     BEATS = "find the beats"
     KEYS = "find the keys"
     PLAN = "plan the mash-up"
+    CLEAN = "clean the voices"
     WARP = "bring the songs to one tempo and key"
     LEVEL = "set the levels"
     MIX = "mix the layers"
     ENCODE = "write the file"
+    DRAW = "draw the picture"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,57 @@ class LayerPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """One way to lay the voice over the backing.
+
+    Attributes
+    ----------
+    pace
+        "same", "half" or "double": voice beats against backing beats.
+    start
+        Index of the backing beat on which the first sung downbeat falls.
+    semitones
+        Transposition of the voice.
+    score
+        How well it fits; comparable within one pair of songs, at most about 1.5.
+    chroma
+        Correlation of the layers' pitch classes while the voice sounds, in [-1, 1].
+    """
+
+    pace: str
+    start: int
+    semitones: int
+    score: float = 0.0
+    chroma: float = 0.0
+
+
+Role: TypeAlias = Literal["vocals", "backing"]
+"""One of the two songs, by what it gives to a plain mash-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A passage of the mash-up.
+
+    Attributes
+    ----------
+    start_s, end_s
+        When it is heard, in seconds of the output.
+    voice, band
+        Which song gives the voice and which the accompaniment.
+    morph_s
+        How long before its start one band begins to turn into the next; 0 for a plain change on
+        the beat.
+    """
+
+    start_s: float
+    end_s: float
+    voice: Role = "vocals"
+    band: Role = "backing"
+    morph_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that was decided before a sample was touched.
 
@@ -233,6 +286,10 @@ class Plan:
         When the first sung bar begins in the output, in seconds.
     fade_out_s
         Length of the fade at the end, in seconds.
+    sections
+        Which song gives which layer when, without gaps; one section in a plain mash-up.
+    takes
+        Every fit that the user may ask for, best first; empty when there was nothing to choose.
     reasons
         Sentences for the user: what was decided and why.
     warnings
@@ -245,6 +302,8 @@ class Plan:
     bpm: float
     voice_enters_s: float
     fade_out_s: float = 0.05
+    sections: tuple[Section, ...] = ()
+    takes: tuple[Fit, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -263,12 +322,18 @@ class SongFacts:
         Beats of the full mix, in seconds from the song's start.
     key
         None when there is no pitch to speak of.
+    tuning
+        How far the song lies above A440 tuning, in semitones, [-0.5, 0.5).
+    sung
+        When somebody sings in it.
     """
 
     title: str
     duration_s: float
     grid: BeatGrid
     key: Key | None
+    tuning: float = 0.0
+    sung: Spans = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +360,8 @@ class MergeResult:
         Sentences for the user: fall-backs and warnings.
     stems
         The two aligned layers as files, "vocals" and "backing"; empty unless asked for.
+    picture
+        The card as a PNG file; None unless asked for.
     """
 
     path: Path
@@ -307,3 +374,4 @@ class MergeResult:
     seconds_by_stage: dict[str, float]
     notes: tuple[str, ...] = ()
     stems: dict[str, Path] = field(default_factory=dict)
+    picture: Path | None = None
