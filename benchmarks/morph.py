@@ -22,9 +22,9 @@ from rich.table import Table
 from composer import compose
 from pipeline.beats import track_beats
 from pipeline.codec import decode
+from pipeline.grids import simplify
 from pipeline.loudness import short_term_lufs
 from pipeline.morph import splice
-from pipeline.plan import simplify
 from pipeline.types import SAMPLE_RATE, BeatGrid, Key, LayerPlan
 from pipeline.warp import warp
 
@@ -134,7 +134,7 @@ def measure(pair: Pair, out: Signal, span: tuple[int, int]) -> Figures:
         added_jump_lu=added,
         outside_lu=outside,
         from_a=float(np.diff(to_a).max(initial=0.0)),
-        to_b=float(-np.diff(to_b).min(initial=0.0)),
+        to_b=float(np.diff(-to_b).max(initial=0.0)),
         middle=(_middle(to_a), _middle(to_b)),
         beat=_beat_deviation(out, span),
     )

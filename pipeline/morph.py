@@ -33,8 +33,7 @@ _RAMP_S = 0.06  # a step of the drums; shorter than a sixteenth up to 250 BPM
 _BEFORE_BEAT_S = 0.005  # the step is over when the attack begins, even where beats lie a bit early
 _FEWEST_STEPS = 4  # a span with fewer beats is divided further
 _BLOCK = 441  # samples, 10 ms
-_MOST_DB = 9.0  # how far a level is corrected
-_STEVENS = 0.3
+_MOST_DB = 6.0  # how far a level is corrected
 _TINY = 1e-12
 
 
@@ -118,10 +117,12 @@ def morph(
         return a.copy()
     tones_a, tones_b = split_tones(a), split_tones(b)
     on_fraction(0.2)
-    position = _glide(length)
-    out = transport(tones_a, tones_b, position, lambda done: on_fraction(0.2 + 0.7 * done))
-    out += _hand_over(a - tones_a, b - tones_b, _steps(length, beats_s))
-    out *= _level_gain(a, b, out, position)
+    glide, angle = _glide(length), _steps(length, beats_s) * np.pi / 2
+    out = transport(tones_a, tones_b, glide, lambda done: on_fraction(0.2 + 0.7 * done))
+    out += _hand_over(a - tones_a, b - tones_b, angle)
+    wanted = _wanted_power(a, tones_a, 1 - glide, np.cos(angle) ** 2)
+    wanted += _wanted_power(b, tones_b, glide, np.sin(angle) ** 2)
+    out *= _level_gain(out, wanted)
     _pin_ends(out, a, b)
     on_fraction(1.0)
     return out
@@ -150,9 +151,9 @@ def _steps(length: int, beats_s: Sequence[float]) -> Array:
     return np.interp(np.arange(length) / SAMPLE_RATE, knots, levels)
 
 
-def _hand_over(a: Signal, b: Signal, position: Array) -> Signal:
+def _hand_over(a: Signal, b: Signal, angle: Array) -> Signal:
     """Crossfade with constant power, whether the two signals are alike or not."""
-    out_gain, in_gain = np.cos(position * np.pi / 2), np.sin(position * np.pi / 2)
+    out_gain, in_gain = np.cos(angle), np.sin(angle)
     power = out_gain**2 * _local_mean(a * a) + in_gain**2 * _local_mean(b * b)
     shared = 2 * out_gain * in_gain * _local_mean(a * b)
     norm = np.sqrt((power + _TINY) / np.maximum(power + shared, power / 4 + _TINY))
@@ -165,21 +166,27 @@ def _local_mean(product: Signal) -> Array:
     return np.asarray(mean)
 
 
-def _between(a: Array, b: Array, position: Array) -> Array:
-    """Power that is heard between two powers: Stevens' law, loudness goes as its 0.3th power."""
-    return np.asarray(((1 - position) * a**_STEVENS + position * b**_STEVENS) ** (1 / _STEVENS))
+def _level_gain(out: Signal, wanted: Array) -> Signal:
+    """Gain that brings the output's momentary loudness to the power that is wanted."""
+    off_db = 10 * np.log10(wanted / _power(out)) if len(wanted) else np.zeros(1)
+    middle = np.arange(len(off_db)) * _BLOCK + _BLOCK // 2
+    off_db = np.interp(np.arange(out.shape[1]), middle, np.clip(off_db, -_MOST_DB, _MOST_DB))
+    return np.asarray(10 ** (off_db / 20), dtype=np.float32)
 
 
-def _level_gain(a: Signal, b: Signal, out: Signal, position: Array) -> Signal:
-    """Gain that brings the output's momentary loudness between those of its sources."""
-    if a.shape[1] < _BLOCK:
-        return np.ones(a.shape[1], dtype=np.float32)
-    middle = np.arange(a.shape[1] // _BLOCK) * _BLOCK + _BLOCK // 2
-    power_a, power_b, power = (10 ** (short_term_lufs(x) / 10) for x in (a, b, out))
-    wanted = _between(power_a, power_b, position[middle])
-    off_db = np.clip(10 * np.log10(wanted / power), -_MOST_DB, _MOST_DB)
-    gain = 10 ** (np.interp(np.arange(a.shape[1]), middle, off_db) / 20)
-    return np.asarray(gain, dtype=np.float32)
+def _wanted_power(song: Signal, tones: Signal, glide: Array, steps: Array) -> Array:
+    """Power that a song still adds, K-weighted over 400 ms, with its tones and strokes faded.
+
+    `glide` and `steps` are the shares, in [0, 1], of the tones' and of the strokes' power.
+    """
+    power, tonal, struck = (_power(x) for x in (song, tones, song - tones))
+    middle = np.arange(len(power)) * _BLOCK + _BLOCK // 2
+    kept = (tonal * glide[middle] + struck * steps[middle]) / (tonal + struck)
+    return np.asarray(power * kept)
+
+
+def _power(samples: Signal) -> Array:
+    return np.asarray(10 ** (short_term_lufs(samples) / 10))
 
 
 def _pin_ends(out: Signal, a: Signal, b: Signal) -> None:

@@ -34,6 +34,7 @@ _ADVANCE = 2 * np.pi * _HOP / _FFT  # radians from frame to frame for each bin o
 _OCTAVE = 1.01  # in octaves: how far a mass may travel, with room for what is measured roughly
 _POURED = 4.0  # how many times its own size the smaller of two differences may stand for
 _ONSET = 3.0  # a mass this many times stronger than what was there starts with its own phase
+_UNHEARD = 1e-5  # a share of a mass, -100 dB, not worth moving
 _TINY = 1e-9
 
 
@@ -247,13 +248,14 @@ def _pair(a: _Masses, b: _Masses) -> _Pairs:
     to_a = np.minimum(np.searchsorted(filled_a, middle), len(a.peak) - 1)
     to_b = np.minimum(np.searchsorted(filled_b, middle), len(b.peak) - 1)
     distance = np.abs(np.log2(a.frequency[to_a] / b.frequency[to_b]))
-    taken = (distance < _OCTAVE) & (poured > _TINY)
-    to_a, to_b, poured = to_a[taken], to_b[taken], poured[taken]
+    poured[distance > _OCTAVE] = 0.0
     from_a = np.concatenate([common, poured * min(all_a, _POURED * all_b)])
     from_b = np.concatenate([common, poured * min(all_b, _POURED * all_a)])
     index_a, index_b = np.concatenate([both_a, to_a]), np.concatenate([both_b, to_b])
+    share_a, share_b = from_a / a.weight[index_a], from_b / b.weight[index_b]
+    heard = np.minimum(share_a, share_b) > _UNHEARD
     return _Pairs(
-        a=index_a, b=index_b, share_a=from_a / a.weight[index_a], share_b=from_b / b.weight[index_b]
+        a=index_a[heard], b=index_b[heard], share_a=share_a[heard], share_b=share_b[heard]
     )
 
 
