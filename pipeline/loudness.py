@@ -17,7 +17,7 @@ from pipeline.types import SAMPLE_RATE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.types import Signal, Spans
+    from pipeline.types import Signal
 
     Levels: TypeAlias = npt.NDArray[np.float64]
 
@@ -70,35 +70,6 @@ def sounding(levels: Levels, below_db: float = 20.0) -> npt.NDArray[np.bool_]:
         return np.zeros(0, dtype=bool)
     loud = float(np.percentile(levels, 95))
     return np.asarray((levels > loud - below_db) & (levels > -60.0))
-
-
-def find_sung(vocals: Signal) -> Spans:
-    """Find when somebody sings.
-
-    Parameters
-    ----------
-    vocals
-        A vocal stem, shape (2, n); a little of the accompaniment may be left in it.
-
-    Returns
-    -------
-    Spans
-        (start, end) in seconds, rising: passages of at least half a second, breaths of up to
-        0.7 s included.
-    """
-    active = sounding(short_term_lufs(vocals), below_db=14.0)
-    if not active.any():
-        return ()
-    per_second = SAMPLE_RATE / _BLOCK
-    closed = scipy.ndimage.binary_closing(np.pad(active, 100), np.ones(round(0.7 * per_second)))
-    labels, _ = scipy.ndimage.label(closed[100:-100])
-    spans = [
-        (s[0].start / per_second, s[0].stop / per_second)
-        for s in scipy.ndimage.find_objects(labels)
-    ]
-    # The averaging over 400 ms spreads an onset by half that.
-    grown = [(a + BLOCK_S / 2, b - BLOCK_S / 2) for a, b in spans]
-    return tuple((a, b) for a, b in grown if b - a >= 0.5)
 
 
 def vocals_to_backing_lu(vocals: Signal, backing: Signal) -> float | None:

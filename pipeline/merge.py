@@ -25,7 +25,6 @@ from pipeline.grids import warp_grid
 from pipeline.key import find_key, find_tuning
 from pipeline.loudness import (
     CEILING_DBTP,
-    find_sung,
     integrated_lufs,
     true_peak_dbtp,
     vocals_to_backing_lu,
@@ -33,6 +32,7 @@ from pipeline.loudness import (
 from pipeline.mix import Layers, enter, even, fade_out, level, master
 from pipeline.names import clean_name
 from pipeline.plan import make_plan, score_roles
+from pipeline.singing import find_sung
 from pipeline.types import Loudness, MergeResult, Progress, SongFacts, Stage
 from pipeline.warp import warp
 
@@ -272,7 +272,9 @@ def _listen(song: Song, stems: Stems, grid: BeatGrid, name: str) -> _Source:
         grid=grid,
         key=find_key(song.samples),
         tuning=find_tuning(song.samples),
-        sung=() if _is_residue(stems.vocals, song) else find_sung(stems.vocals),
+        sung=()
+        if _is_residue(stems.vocals, song)
+        else find_sung(stems.vocals, stems.accompaniment),
     )
     return _Source(
         name=name, stems=stems, facts=facts, has_band=not _is_residue(stems.accompaniment, song)

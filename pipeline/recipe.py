@@ -195,8 +195,8 @@ class Recipe:
         unit="dB",
     )
     denoise: float = _option(
-        0.5,
-        "how much of the old band is cleaned out of the voice",
+        0.8,
+        "clean the voice of what the separation left in it; 0 leaves it as it is",
         minimum=0.0,
         maximum=1.0,
     )
@@ -204,8 +204,8 @@ class Recipe:
         "mask",
         "how the voice is cleaned",
         choices={
-            "mask": "compare it with the band it was sung over",
-            "threshold": "cut what stays below the noise of its pauses",
+            "mask": "a soft mask, with the accompaniment as the noise reference",
+            "threshold": "lower what does not stand out from the residue in its pauses",
         },
     )
     nudge: int = _option(

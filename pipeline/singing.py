@@ -19,7 +19,7 @@ from pipeline.types import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pipeline.types import Signal
+    from pipeline.types import Signal, Spans
 
     Curve: TypeAlias = npt.NDArray[np.float64]
     Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -74,6 +74,26 @@ def where_sung(vocals: Signal, accompaniment: Signal) -> Flags:
     if surely_silent.mean() < _LEAST_SILENCE:
         return ~surely_silent
     return _without_residue(_likeliest(evidence.score - _THRESHOLD), evidence)
+
+
+def find_sung(vocals: Signal, accompaniment: Signal) -> Spans:
+    """Find the passages in which somebody sings.
+
+    Parameters
+    ----------
+    vocals, accompaniment
+        The two stems of one song, shape (2, n).
+
+    Returns
+    -------
+    Spans
+        Passages of at least half a second, breaths included.
+    """
+    if not vocals.any():
+        return ()
+    edges = np.flatnonzero(np.diff(where_sung(vocals, accompaniment), prepend=False, append=False))
+    times = edges.reshape(-1, 2) * GRAIN / SAMPLE_RATE
+    return tuple((float(a), float(b)) for a, b in times if b - a >= 0.5)
 
 
 def _gather(vocals: Signal, accompaniment: Signal) -> _Evidence:
