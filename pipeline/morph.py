@@ -145,7 +145,7 @@ def _steps(length: int, beats_s: Sequence[float]) -> Array:
         parts = np.arange(0.0, len(corners) - 0.99, 1 / _FEWEST_STEPS)
         beats = np.unique(np.interp(parts, np.arange(len(corners)), corners))[1:]
     over = beats - _BEFORE_BEAT_S
-    ramp = np.minimum(_RAMP_S, np.diff(beats, prepend=edge / 2) - _BEFORE_BEAT_S)
+    ramp = np.minimum(_RAMP_S, 0.9 * np.diff(beats, prepend=edge / 2))
     knots = np.stack([over - ramp, over], axis=1).reshape(-1)
     levels = np.repeat(np.arange(len(beats) + 1) / len(beats), 2)[1:-1]
     return np.interp(np.arange(length) / SAMPLE_RATE, knots, levels)
