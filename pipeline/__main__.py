@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipeline.arguments import FORMATS_IN_WORDS, build_parser
-from pipeline.errors import OutputError, StageError, UserError
+from pipeline.errors import OutputError, RecipeError, StageError, UserError
 from pipeline.names import clean_name
 from pipeline.outputs import made_folder, put, reserve, write_text
 from pipeline.recipe import OPTIONS, Recipe
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.types import OnFraction, OnProgress, Song, Stems
 
 _SEPARATE_SHARES = {Stage.DECODE: 0.05, Stage.SEPARATE: 0.9, Stage.ENCODE: 0.05}
+_SPECTROGRAM_SHARES = {Stage.DECODE: 0.3, Stage.BEATS: 0.5, Stage.DRAW: 0.2}
+_MOST_BARS = 64
 _ANALYSE_SHARES = {Stage.DECODE: 0.2, Stage.BEATS: 0.4, Stage.KEYS: 0.3, Stage.LEVEL: 0.1}
 
 
@@ -64,10 +66,11 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
     from pipeline.report import as_json, as_report, merge_lines  # noqa: PLC0415 - as above
 
     recipe = Recipe(**{option.name: getattr(options, option.name) for option in OPTIONS})
-    output, report = options.output, options.report
+    output, report, picture = options.output, options.report, options.picture
     _check_extension(output)
+    _check_picture(picture)
     stems = {n: options.stems / f"{n}.wav" for n in ("vocals", "backing")} if options.stems else {}
-    targets = [*stems.values(), *([report] if report else []), output]
+    targets = [*stems.values(), *(path for path in (report, picture) if path), output]
     with ExitStack() as stack:
         if options.stems:
             stack.enter_context(made_folder(options.stems))
@@ -80,10 +83,13 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
             separator=_LateSeparator(partial(_make_separator, recipe.separator, on_progress)),
             format=output.suffix[1:].lower(),
             stems=bool(stems),
+            picture=picture is not None,
             on_progress=on_progress,
         )
         made = {output: result.path, **{stems[n]: path for n, path in result.stems.items()}}
-        result = replace(result, path=output, stems=stems)
+        if result.picture:
+            made[picture] = result.picture
+        result = replace(result, path=output, stems=stems, picture=picture)
         if report:
             made[report] = write_text(report, as_json(as_report(result)), scratch)
         put(made, scratch)
@@ -92,7 +98,7 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
 
 def _run_separate(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
     from pipeline.codec import decode, encode  # noqa: PLC0415 - as above
-    from pipeline.merge import Conductor  # noqa: PLC0415 - as above
+    from pipeline.stages import Conductor  # noqa: PLC0415 - as above
 
     separator = _LateSeparator(
         partial(_make_separator, Recipe(separator=options.separator).separator, on_progress)
@@ -123,8 +129,8 @@ def _run_analyse(options: argparse.Namespace, on_progress: OnProgress) -> list[s
     from pipeline.codec import decode  # noqa: PLC0415 - as above
     from pipeline.key import find_key  # noqa: PLC0415 - as above
     from pipeline.loudness import integrated_lufs, true_peak_dbtp  # noqa: PLC0415 - as above
-    from pipeline.merge import Conductor  # noqa: PLC0415 - as above
     from pipeline.report import as_facts, as_json, song_lines  # noqa: PLC0415 - as above
+    from pipeline.stages import Conductor  # noqa: PLC0415 - as above
 
     conductor = Conductor(on_progress, _ANALYSE_SHARES)
     with conductor.stage(Stage.DECODE) as on_fraction:
@@ -141,6 +147,51 @@ def _run_analyse(options: argparse.Namespace, on_progress: OnProgress) -> list[s
         return song_lines(facts, loudness)
     levels = {"integrated_lufs": loudness, "true_peak_dbtp": peak}
     return [as_json({**as_facts(facts), "loudness": levels})]
+
+
+def _run_morph(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
+    from pipeline.segue import segue  # noqa: PLC0415 - as above
+
+    output = options.output
+    _check_extension(output)
+    if not options.bars.isdecimal() or not 1 <= int(options.bars) <= _MOST_BARS:
+        raise RecipeError(
+            f"bars cannot be {options.bars}.",
+            hint=f"It takes a whole number from 1 to {_MOST_BARS}.",
+        )
+    with reserve([output], [options.first, options.second]) as scratch:
+        result = segue(
+            options.first,
+            options.second,
+            scratch[output],
+            bars=int(options.bars),
+            format=output.suffix[1:].lower(),
+            on_progress=on_progress,
+        )
+        put({output: result.path}, scratch)
+    return [*result.reasons, str(output)]
+
+
+def _run_spectrogram(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
+    from pipeline.beats import track_beats  # noqa: PLC0415 - as above
+    from pipeline.codec import decode  # noqa: PLC0415 - as above
+    from pipeline.picture import draw_spectrogram  # noqa: PLC0415 - as above
+    from pipeline.stages import Conductor  # noqa: PLC0415 - as above
+
+    output = options.output
+    _check_picture(output)
+    conductor = Conductor(on_progress, _SPECTROGRAM_SHARES)
+    with reserve([output], [options.song]) as scratch:
+        with conductor.stage(Stage.DECODE) as on_fraction:
+            song = decode(options.song, on_fraction=on_fraction)
+        with conductor.stage(Stage.BEATS):
+            grid = track_beats(song.samples)
+        with conductor.stage(Stage.DRAW):
+            drawn = draw_spectrogram(
+                song.samples, song.title, scratch[output] / "spectrogram.png", grid
+            )
+        put({output: drawn}, scratch)
+    return [song.title, str(output)]
 
 
 def _model_dir() -> Path:
@@ -184,6 +235,13 @@ class _LateSeparator:
         return self._made.separate(song, on_fraction)
 
 
+def _check_picture(picture: Path | None) -> None:
+    if picture and picture.suffix.lower() != ".png":
+        raise OutputError(
+            f"{clean_name(picture.name)} is no name for a picture.", hint="Let it end in .png."
+        )
+
+
 def _check_extension(output: Path) -> None:
     from pipeline.codec import FORMATS  # noqa: PLC0415 - as above
 
@@ -198,6 +256,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, OnProgress], list[str]]] = {
     "merge": _run_merge,
     "separate": _run_separate,
     "analyse": _run_analyse,
+    "morph": _run_morph,
+    "spectrogram": _run_spectrogram,
 }
 
 

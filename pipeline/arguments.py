@@ -60,6 +60,8 @@ def build_parser(models: Path) -> argparse.ArgumentParser:
     _add_merge(commands)
     _add_separate(commands)
     _add_analyse(commands)
+    _add_morph(commands)
+    _add_spectrogram(commands)
     return parser
 
 
@@ -94,6 +96,9 @@ def _add_merge(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         metavar="DIR",
         help="write the two aligned layers as wav into this folder, made if it is not there",
+    )
+    merge.add_argument(
+        "--picture", type=Path, metavar="PNG", help="draw the mash-up as a card into this file"
     )
     _add_quiet(merge)
 
@@ -130,6 +135,43 @@ def _add_analyse(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--json", action="store_true", help="print all of it, every beat too, for other programs"
     )
     _add_quiet(analyse)
+
+
+def _add_morph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    morph = commands.add_parser(
+        "morph",
+        help="one song turns into another",
+        description="The first song turns into the second, on the beat and without a cut.",
+        formatter_class=_help_formatter,
+    )
+    morph.add_argument("first", type=Path, metavar="A", help="the song that it begins with")
+    morph.add_argument("second", type=Path, metavar="B", help="the song that it ends with")
+    morph.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=f"a file that ends in {FORMATS_IN_WORDS}",
+    )
+    morph.add_argument(
+        "--bars", default="8", metavar="N", help="length of the transition, 1 to 64 (default: 8)"
+    )
+    _add_quiet(morph)
+
+
+def _add_spectrogram(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    spectrogram = commands.add_parser(
+        "spectrogram",
+        help="a picture of a song",
+        description="Draw what sounds when in a song, with its bars.",
+        formatter_class=_help_formatter,
+    )
+    spectrogram.add_argument("song", type=Path, metavar="SONG", help="the song to draw")
+    spectrogram.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PNG", help="the picture, a png file"
+    )
+    _add_quiet(spectrogram)
 
 
 def _help_formatter(prog: str) -> argparse.HelpFormatter:

@@ -5,7 +5,7 @@ bands feeds a dynamic programme over time and beat period together: like Ellis (
 tracking by dynamic programming"), but the period is part of the state, so that the tempo may
 wander with the players and still cannot jump. Its 10 ms steps are then refined on a finer onset
 curve. A song made to a click gets one straight line through all its beats; any other is smoothed by
-local parabolas, which removes the jitter and keeps the drift.
+local parabolas, which removes the jitter and keeps the drift. Bars are `pipeline.bars`'s.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ import scipy.ndimage
 import scipy.signal
 import soxr
 
+from pipeline.bars import find_bars
 from pipeline.types import SAMPLE_RATE, BeatGrid
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
+
+METHODS = ("auto", "librosa")
+"""Ways to look for the pulse."""
 
 RATE = 22_050
 """Hz; nothing above 11 kHz helps to find a beat."""
@@ -46,6 +50,9 @@ _PRIOR = 2.5  # cost of lying one octave away from the usual tempo
 _JUMP = 300.0  # cost of a squared relative change of period between two beats
 _LOUDEST = 6.0  # onset strength above which louder is no clearer
 _STANDSTILL = 0.01  # held tones move by 0.003 at most, solo singers by 0.03 at least
+_OFF_BEAT = 0.53  # share of the other beats' accent; songs in quarters have 0.55 at least
+_LIBROSA_LATE_S = 0.03  # median over composed songs and real ones made to a click
+_BLOCK = 4096  # frames
 _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
 
 
@@ -63,31 +70,46 @@ class _Bands:
         return np.asarray(weights @ self.onset / weights.sum())
 
 
-def track_beats(samples: Signal) -> BeatGrid:
+def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     """Find the beats and bars of a song.
 
     Parameters
     ----------
     samples
         The full mix: float32, shape (2, n), 44 100 Hz.
+    method
+        Who looks for the pulse: "auto" is this module's own search, "librosa" is librosa's
+        tracker (Ellis 2007). Refinement and bars are the same for both.
 
     Returns
     -------
     BeatGrid
         Empty when there is no pulse: silence, or less than about two seconds of sound.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
     """
+    if method not in METHODS:
+        raise ValueError(
+            f"There is no way to find beats named {method}: use {' or '.join(METHODS)}."
+        )
     mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
     if mono.shape[0] < 2 * RATE or not np.any(mono):
         return BeatGrid()
     coarse = _onset_bands(mono, _HOP, _WINDOW)
     if coarse.movement < _STANDSTILL:
         return BeatGrid()
-    frames = _search(np.minimum(coarse.mixed, _LOUDEST), coarse.fps)
-    if len(frames) < 4:
+    if method == "librosa":
+        rough = _librosa_beats(mono)
+    else:
+        rough = _search(np.minimum(coarse.mixed, _LOUDEST), coarse.fps) / coarse.fps
+    if len(rough) < 4:
         return BeatGrid()
     fine = _onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
-    beats = _refine(frames / coarse.fps, fine, mono.shape[0] / RATE)
-    beats_per_bar, first = _find_bars(_downbeat_evidence(beats, coarse, mono))
+    beats = _without_off_beats(_refine(rough, fine, mono.shape[0] / RATE), coarse)
+    beats_per_bar, first = find_bars(beats, _onset_at(beats, coarse), mono, RATE)
     return BeatGrid(
         beats_s=tuple(beats.tolist()),
         downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
@@ -97,38 +119,55 @@ def track_beats(samples: Signal) -> BeatGrid:
     )
 
 
+def _librosa_beats(mono: npt.NDArray[np.float32]) -> Array:
+    """Beats as librosa finds them, moved back by its lateness; in seconds."""
+    import librosa  # noqa: PLC0415 - see _mel_levels
+
+    beats = librosa.beat.beat_track(y=mono, sr=RATE, trim=False, units="time")[1]
+    return np.asarray(beats, dtype=np.float64) - _LIBROSA_LATE_S
+
+
+def _mel_levels(
+    mono: npt.NDArray[np.float32], hop: int, window: int
+) -> tuple[npt.NDArray[np.float32], Array]:
+    """Magnitudes of 96 mel bands, shape (96, frames), and the bands' centres in hertz."""
+    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
+
+    bank = librosa.filters.mel(sr=RATE, n_fft=window, n_mels=96, fmin=27.0, fmax=10_000.0)
+    padded = np.pad(mono, window // 2)
+    frames = 1 + len(mono) // hop
+    levels = np.empty((96, frames), dtype=np.float32)
+    for start in range(0, frames, _BLOCK):
+        stop = min(frames, start + _BLOCK)
+        part = padded[start * hop : (stop - 1) * hop + window]
+        spectrum = librosa.stft(part, n_fft=window, hop_length=hop, center=False)
+        levels[:, start:stop] = bank @ np.abs(spectrum)
+    return levels, librosa.mel_frequencies(96, fmin=27.0, fmax=10_000.0)
+
+
 def _onset_bands(mono: npt.NDArray[np.float32], hop: int, window: int) -> _Bands:
     """Half-wave rectified spectral flux after a maximum filter over frequency (SuperFlux).
 
     Böck & Widmer 2013, "Maximum filter vibrato suppression for onset detection": a gliding voice
     is no onset.
     """
-    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
-
-    power = librosa.feature.melspectrogram(
-        y=mono,
-        sr=RATE,
-        n_fft=window,
-        hop_length=hop,
-        n_mels=96,
-        fmin=27.0,
-        fmax=10_000.0,
-        power=1.0,
-    )
-    level = np.log1p(100.0 * power / (power.max() + 1e-9))
-    before = scipy.ndimage.maximum_filter1d(level, 3, axis=0)
+    level, centres = _mel_levels(mono, hop, window)
+    level *= 100.0 / (level.max() + 1e-9)
+    np.log1p(level, out=level)
     lag = max(1, round(0.02 * RATE / hop))
-    flux = np.zeros_like(level)
-    flux[:, lag:] = np.maximum(0.0, level[:, lag:] - before[:, :-lag])
-    centres = librosa.mel_frequencies(96, fmin=27.0, fmax=10_000.0)
+    members = [(centres >= low) & (centres < high) for low, high in _BANDS_HZ]
+    strengths = np.zeros((len(members), level.shape[1]))
+    for start in range(lag, level.shape[1], _BLOCK):
+        now = level[:, start : start + _BLOCK]
+        before = level[:, start - lag : start - lag + now.shape[1]]
+        flux = np.maximum(0.0, now - scipy.ndimage.maximum_filter1d(before, 3, axis=0))
+        for row, member in zip(strengths, members, strict=True):
+            row[start : start + _BLOCK] = flux[member].mean(axis=0)
     fps = RATE / hop
-    bands, movement = [], 0.0
-    for low, high in _BANDS_HZ:
-        strength = flux[(centres >= low) & (centres < high)].mean(axis=0)
-        movement = max(movement, float(strength.mean()))
-        local = scipy.ndimage.uniform_filter1d(strength, max(1, round(6.0 * fps)), mode="nearest")
-        bands.append(strength / (local + 0.25 * strength.mean() + 1e-9))
-    return _Bands(onset=np.asarray(bands, dtype=np.float64), fps=fps, movement=movement)
+    usual = strengths.mean(axis=1, keepdims=True)
+    local = scipy.ndimage.uniform_filter1d(strengths, max(1, round(6.0 * fps)), mode="nearest")
+    onset = strengths / (local + 0.25 * usual + 1e-9)
+    return _Bands(onset=onset, fps=fps, movement=float(usual.max()))
 
 
 def _search(onset: Array, fps: float) -> npt.NDArray[np.int64]:
@@ -270,48 +309,18 @@ def _local_curve(times: Array, trust: Array, i: int, spread: float = 4.0) -> flo
     return float(np.polyfit(x, times[low:high], 2, w=np.sqrt(weight))[-1])
 
 
-def _find_bars(evidence: Array) -> tuple[int, int]:
-    """Beats in a bar and the index of the first downbeat.
+def _without_off_beats(beats: Array, bands: _Bands) -> Array:
+    """Drop every second beat of a slow song that was tracked in eighths.
 
-    The mean evidence over all bars decides. Three beats must beat four clearly, since most songs
-    have four.
+    In a ballad with eighths on the hi-hat the off-beats stand out in no band by themselves, but
+    kick, snare and chords leave them alone.
     """
-    best, answer = -np.inf, (4, 0)
-    for beats_per_bar, handicap in ((4, 0.0), (3, 0.3)):
-        for first in range(min(beats_per_bar, len(evidence))):
-            on = np.arange(len(evidence)) % beats_per_bar == first
-            contrast = evidence[on].mean() - evidence[~on].mean() - handicap
-            if contrast > best:
-                best, answer = contrast, (beats_per_bar, first)
-    return answer
-
-
-def _downbeat_evidence(beats: Array, bands: _Bands, mono: npt.NDArray[np.float32]) -> Array:
-    """How much each beat looks like a downbeat, in standard deviations; shape (beats,).
-
-    The harmony changes there (over one, two and four beats) and the low end is struck; hi-hats
-    and snares prefer the other beats.
-    """
-    import librosa  # noqa: PLC0415 - see _onset_bands
-
-    hop = 1024
-    chroma = librosa.feature.chroma_stft(y=mono, sr=RATE, n_fft=8192, hop_length=hop, tuning=0.0)
-    edges = np.clip(np.round(beats * RATE / hop).astype(int), 0, chroma.shape[1])
-    sums = np.cumsum(np.pad(chroma, ((0, 0), (1, 0))), axis=1)
-    evidence = np.zeros(len(beats))
-    for reach in (1, 2, 4):
-        index = np.arange(len(beats))
-        before, here = edges[np.maximum(index - reach, 0)], edges
-        after = np.append(edges, chroma.shape[1])[np.minimum(index + reach, len(beats))]
-        past, future = sums[:, here] - sums[:, before], sums[:, after] - sums[:, here]
-        norms = np.linalg.norm(past, axis=0) * np.linalg.norm(future, axis=0)
-        evidence += _standardised(-(past * future).sum(axis=0) / (norms + 1e-9))
-    struck = _onset_at(beats, bands)
-    return evidence + _standardised(struck[0]) - 0.3 * _standardised(struck[2])
-
-
-def _standardised(values: Array) -> Array:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-9))
+    accent = _onset_at(beats, bands)[:2].sum(axis=0)
+    halves = accent[0::2].mean(), accent[1::2].mean()
+    period = float(np.median(np.diff(beats)))
+    if min(halves) >= _OFF_BEAT * max(halves) or 2.0 * period > 60.0 / _SLOWEST_BPM:
+        return beats
+    return beats[int(np.argmax(halves)) :: 2]
 
 
 def _onset_at(beats: Array, bands: _Bands) -> Array:

@@ -6,8 +6,7 @@ decode -> separate -> track beats on the full mixes -> find keys -> plan -> clea
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,28 +15,24 @@ import numpy as np
 from pipeline.arrange import assemble
 from pipeline.beats import track_beats
 from pipeline.codec import LONGEST_S, decode, encode
+from pipeline.delivery import ARTIST, ceiling_for, deliver
 from pipeline.denoise import denoise
 from pipeline.dynamics import duck, level_frames
-from pipeline.errors import Cancelled, NoBackingError, NoVoiceError, PipelineError, StageError
+from pipeline.errors import NoBackingError, NoVoiceError
 from pipeline.features import beat_features
 from pipeline.form import arrange
 from pipeline.grids import warp_grid
 from pipeline.key import find_key, find_tuning
-from pipeline.loudness import (
-    CEILING_DBTP,
-    integrated_lufs,
-    true_peak_dbtp,
-    vocals_to_backing_lu,
-)
 from pipeline.mix import Layers, enter, even, fade_out, level, master
 from pipeline.names import clean_name
 from pipeline.plan import make_plan, score_roles
 from pipeline.singing import find_sung
-from pipeline.types import Loudness, MergeResult, Progress, SongFacts, Stage
+from pipeline.stages import Conductor, halves, shares
+from pipeline.types import MergeResult, SongFacts, Stage
 from pipeline.warp import warp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeline.features import BeatFeatures
@@ -60,64 +55,7 @@ _SHARES: Mapping[Stage, float] = {
 }
 """Share of the whole that each stage takes, roughly; only the progress bar depends on it."""
 
-ARTIST = "vocal"
-"""Tag that every mash-up carries."""
-
-_LOSSLESS = ("wav", "flac")
-_LOSSY_CEILING_DBTP = CEILING_DBTP - 0.5  # encoders raise true peaks by about as much
 _RESIDUE_DB = 25.0  # a stem this far below its song holds nothing that was played or sung
-
-
-class Conductor:
-    """Keeps the time of each stage, tells the listener, and gives failures one form.
-
-    Parameters
-    ----------
-    on_progress
-        Told the stage and the share of the whole that is done, which never falls.
-    shares
-        Share of the whole that each stage takes, roughly; they sum to 1.
-
-    Attributes
-    ----------
-    seconds
-        Time that each finished stage took, in seconds.
-    """
-
-    def __init__(self, on_progress: OnProgress, shares: Mapping[Stage, float]) -> None:
-        self.seconds: dict[str, float] = {}
-        self._on_progress = on_progress
-        self._shares = shares
-        self._done = 0.0
-        self._told = 0.0
-
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[OnFraction]:
-        """Run one stage; yields what it tells its own progress to.
-
-        Raises
-        ------
-        StageError
-            The stage failed in a way that the user cannot mend.
-        """
-        share = self._shares[stage]
-
-        def on_fraction(fraction: float) -> None:
-            done = self._done + share * min(1.0, max(0.0, fraction))
-            self._told = max(self._told, min(1.0, round(done, 6)))
-            self._on_progress(Progress(stage=stage, fraction=self._told))
-
-        began = time.perf_counter()
-        try:
-            on_fraction(0.0)
-            yield on_fraction
-            on_fraction(1.0)
-        except (PipelineError, Cancelled):
-            raise
-        except Exception as error:  # the one place where a stage's failure is wrapped
-            raise StageError(stage.value, f"{type(error).__name__}: {error}") from error
-        self._done += share
-        self.seconds[stage.name.lower()] = time.perf_counter() - began
 
 
 def merge(
@@ -179,7 +117,7 @@ def merge(
     names = (vocals_name or vocal_song.name, backing_name or backing_song.name)
     conductor = Conductor(on_progress, _SHARES)
     with conductor.stage(Stage.DECODE) as on_fraction:
-        first, second = _halves(on_fraction)
+        first, second = halves(on_fraction)
         song_a = decode(vocal_song, name=names[0], longest_s=longest_s, on_fraction=first)
         song_b = decode(backing_song, name=names[1], longest_s=longest_s, on_fraction=second)
     with conductor.stage(Stage.SEPARATE) as on_fraction:
@@ -203,14 +141,13 @@ def merge(
     with conductor.stage(Stage.MIX) as on_fraction:
         beats = warp_grid(cast["backing"].facts.grid, plan.backing, plan.length_s)
         layers = assemble(voices, bands, plan.sections, beats.beats_s, on_fraction)
-        ceiling = CEILING_DBTP if format in _LOSSLESS else _LOSSY_CEILING_DBTP
         layers = _balance(fade_out(layers, plan.fade_out_s), recipe)
-        layers = master(layers, ceiling)
+        layers = master(layers, ceiling_for(format))
     with ExitStack() as undo:
         with conductor.stage(Stage.ENCODE) as on_fraction:
             path = out_dir / f"mashup.{format}"
             undo.callback(path.unlink, missing_ok=True)
-            layers, loudness = _deliver(layers, path, title, ceiling, max_bytes)
+            layers, loudness = deliver(layers, path, title, max_bytes)
             on_fraction(0.8)
             written = _write_stems(layers, out_dir, title, undo) if stems else {}
         result = MergeResult(
@@ -249,15 +186,10 @@ _Cast: TypeAlias = "dict[Role, _Source]"
 _Layer: TypeAlias = "dict[Role, Signal]"
 
 
-def _halves(on_fraction: OnFraction) -> tuple[OnFraction, OnFraction]:
-    """Split a stage's progress between two songs."""
-    return (lambda f: on_fraction(f / 2)), (lambda f: on_fraction(0.5 + f / 2))
-
-
 def _separate(
     song_a: Song, song_b: Song, separator: Separator, on_fraction: OnFraction
 ) -> tuple[Stems, Stems]:
-    first, second = _halves(on_fraction)
+    first, second = halves(on_fraction)
     stems = separator.separate(song_a, first)
     if np.array_equal(song_a.samples, song_b.samples):  # a song over itself
         return stems, stems
@@ -355,7 +287,7 @@ def _prepare(
         }
     stretches = {"vocals": plan.vocals, "backing": plan.backing}
     with conductor.stage(Stage.WARP) as on_fraction:
-        parts = iter(_shares(on_fraction, len(heard_voices) + len(heard_bands)))
+        parts = iter(shares(on_fraction, len(heard_voices) + len(heard_bands)))
         warped_voices = {
             role: warp(voice, stretches[role], plan.length_s, next(parts), keep_formants=True)
             for role, voice in voices.items()
@@ -368,15 +300,6 @@ def _prepare(
     if "vocals" in warped_voices:
         warped_voices["vocals"] = enter(warped_voices["vocals"], plan)
     return warped_voices, warped_bands
-
-
-def _shares(on_fraction: OnFraction, count: int) -> list[OnFraction]:
-    """Split a stage's progress evenly between several pieces of work."""
-
-    def share(number: int) -> OnFraction:
-        return lambda fraction: on_fraction((number + fraction) / count)
-
-    return [share(number) for number in range(count)]
 
 
 def _level(voices: _Layer, bands: _Layer, plan: Plan, recipe: Recipe) -> tuple[_Layer, _Layer]:
@@ -398,29 +321,6 @@ def _balance(layers: Layers, recipe: Recipe) -> Layers:
     if recipe.duck:
         backing = duck(backing, layers.vocals, recipe.duck)
     return Layers(vocals=level(layers.vocals, backing, recipe.balance), backing=backing)
-
-
-def _deliver(
-    layers: Layers, path: Path, title: str, ceiling_dbtp: float, max_bytes: int | None
-) -> tuple[Layers, Loudness]:
-    """Write the mix and measure what was written.
-
-    Encoders raise peaks, the more the fewer bits they have; then the ceiling comes down by as
-    much, and not the whole mix, which would end up too quiet.
-    """
-    while True:
-        encode(layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes)
-        heard = decode(path, shortest_s=0.0, longest_s=float("inf")).samples
-        peak = true_peak_dbtp(heard)
-        if peak <= CEILING_DBTP:
-            break
-        ceiling_dbtp -= peak - CEILING_DBTP + 0.05
-        layers = master(layers, ceiling_dbtp)
-    return layers, Loudness(
-        integrated_lufs=integrated_lufs(heard),
-        true_peak_dbtp=peak,
-        vocals_to_backing_lu=vocals_to_backing_lu(layers.vocals, layers.backing),
-    )
 
 
 def _write_stems(layers: Layers, out_dir: Path, title: str, undo: ExitStack) -> dict[str, Path]:

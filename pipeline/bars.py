@@ -1,0 +1,130 @@
+"""Beats to bars: how many beats a bar has, and which of them come first.
+
+No network: at a downbeat the harmony changes, the bass moves on, the sound of the band changes and
+the low end is struck. Each of these is weak by itself; over a whole song they agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+_HOP = 1024
+_WINDOW = 8192  # 372 ms at 22.05 kHz: tells neighbouring bass notes apart
+_BLOCK = 1024  # frames a block, 48 s: the spectrogram of a long song never exists as a whole
+_BASS_HZ = (38.0, 260.0)
+
+# Weight of each change over so many beats, and of each band's accent, in standard deviations.
+# Chosen on the accompaniments in ../shared/audio/training and on composed songs.
+_HARMONY = {1: 1.0, 2: 1.0, 4: 1.0}
+_BASS = {2: 0.5, 8: 0.5}
+_TIMBRE = {1: 0.5, 2: 0.5, 8: 0.5}
+_ACCENT = (1.5, 0.0, -0.3)  # kick and bass; the middle; hi-hats and snares prefer the other beats
+_THREE = 0.35  # by how much three beats must beat four, since most songs have four
+
+
+def find_bars(
+    beats_s: Array, accents: Array, mono: npt.NDArray[np.float32], rate_hz: int
+) -> tuple[int, int]:
+    """Find the metre and the first downbeat.
+
+    Parameters
+    ----------
+    beats_s
+        Times in seconds, rising, shape (beats,).
+    accents
+        Onset strength at each beat in a low, a middle and a high band, shape (3, beats).
+    mono
+        The song, float32, shape (n,).
+    rate_hz
+        Its sampling rate.
+
+    Returns
+    -------
+    tuple
+        Beats in a bar, 3 or 4, and the index of the first downbeat.
+    """
+    return bars_of(_evidence(beats_s, accents, mono, rate_hz))
+
+
+def bars_of(evidence: Array) -> tuple[int, int]:
+    """Choose the metre and the first downbeat that the mean evidence over all bars speaks for.
+
+    Parameters
+    ----------
+    evidence
+        How much each beat looks like a downbeat, shape (beats,).
+    """
+    best, answer = -np.inf, (4, 0)
+    for beats_per_bar, handicap in ((4, 0.0), (3, _THREE)):
+        for first in range(min(beats_per_bar, len(evidence))):
+            on = np.arange(len(evidence)) % beats_per_bar == first
+            contrast = evidence[on].mean() - evidence[~on].mean() - handicap
+            if contrast > best:
+                best, answer = contrast, (beats_per_bar, first)
+    return answer
+
+
+def _evidence(beats_s: Array, accents: Array, mono: npt.NDArray[np.float32], rate_hz: int) -> Array:
+    harmony, bass, timbre = _features(mono, rate_hz)
+    edges = np.clip(np.round(beats_s * rate_hz / _HOP).astype(int), 0, harmony.shape[1])
+    total = np.zeros(len(beats_s))
+    for feature, weights in ((harmony, _HARMONY), (bass, _BASS)):
+        for reach, weight in weights.items():
+            past, future = _around(feature, edges, reach)
+            lengths = np.linalg.norm(past, axis=0) * np.linalg.norm(future, axis=0)
+            total -= weight * standardised((past * future).sum(axis=0) / (lengths + 1e-9))
+    for reach, weight in _TIMBRE.items():
+        past, future = _around(timbre, edges, reach)
+        total += weight * standardised(np.linalg.norm(future - past, axis=0))
+    for band, weight in zip(accents, _ACCENT, strict=True):
+        total += weight * standardised(band)
+    return total
+
+
+def _features(mono: npt.NDArray[np.float32], rate_hz: int) -> tuple[Array, Array, Array]:
+    """Pitch classes, those of the bass, and log mel levels; shapes (12 or 40, frames)."""
+    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
+
+    pitch_classes = librosa.filters.chroma(sr=rate_hz, n_fft=_WINDOW, tuning=0.0)
+    hz = librosa.fft_frequencies(sr=rate_hz, n_fft=_WINDOW)
+    low = (hz >= _BASS_HZ[0]) & (hz <= _BASS_HZ[1])
+    mel = librosa.filters.mel(sr=rate_hz, n_fft=_WINDOW, n_mels=40)
+    banks = np.vstack([pitch_classes, pitch_classes * low, mel]).astype(np.float32)
+    padded = np.pad(mono, _WINDOW // 2)
+    frames = 1 + len(mono) // _HOP
+    blocks = []
+    for start in range(0, frames, _BLOCK):
+        stop = min(frames, start + _BLOCK)
+        part = padded[start * _HOP : (stop - 1) * _HOP + _WINDOW]
+        spectrum = librosa.stft(part, n_fft=_WINDOW, hop_length=_HOP, center=False)
+        blocks.append(banks @ np.abs(spectrum) ** 2)
+    power = np.concatenate(blocks, axis=1).astype(np.float64)
+    timbre = np.log1p(100.0 * np.sqrt(power[24:]))
+    return _relative(power[:12]), _relative(power[12:24]), timbre
+
+
+def _relative(power: Array) -> Array:
+    """Share of each frame's strongest pitch class; what is nearly silent stays small."""
+    strongest = power.max(axis=0)
+    return np.asarray(power / np.maximum(strongest, 1e-4 * power.max() + 1e-12))
+
+
+def _around(feature: Array, edges: npt.NDArray[Any], reach: int) -> tuple[Array, Array]:
+    """Mean of a feature over so many beats before and after each; shapes (rows, beats)."""
+    sums = np.cumsum(np.pad(feature, ((0, 0), (1, 0))), axis=1)
+    index = np.arange(len(edges))
+    before = edges[np.maximum(index - reach, 0)]
+    after = np.append(edges, feature.shape[1])[np.minimum(index + reach, len(edges))]
+    past = (sums[:, edges] - sums[:, before]) / np.maximum(edges - before, 1)
+    future = (sums[:, after] - sums[:, edges]) / np.maximum(after - edges, 1)
+    return past, future
+
+
+def standardised(values: Array) -> Array:
+    """Deviation from the mean in standard deviations; zeros where all values are equal."""
+    return np.asarray((values - values.mean()) / (values.std() + 1e-9))
