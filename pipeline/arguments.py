@@ -155,7 +155,7 @@ def _add_morph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"a file that ends in {FORMATS_IN_WORDS}",
     )
     morph.add_argument(
-        "--bars", default="8", metavar="N", help="length of the transition, 1 to 64 (default: 8)"
+        "--bars", default="4", metavar="N", help="length of the transition, 1 to 64 (default: 4)"
     )
     _add_quiet(morph)
 

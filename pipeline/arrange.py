@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.types import OnFraction, Role, Section, Signal
 
 _BAND_CHANGE_S = 0.04  # just before the beat, whose onset masks it
+_JOINT_S = 0.03  # a morph's ends lie before the beat: a kick on the joint would click
 _VOICE_CHANGE_S = 0.4  # room for the last consonant of one voice and the pickup of the other
 
 
@@ -52,8 +53,9 @@ def assemble(
         if after.voice != before.voice:
             voice = _cross(voice, voices[after.voice], start, _VOICE_CHANGE_S)
         if after.band != before.band and after.morph_s:
-            span = (start - round(after.morph_s * SAMPLE_RATE), start)
-            band = splice(band, bands[after.band], span, beats_s)
+            stop = start - round(_JOINT_S * SAMPLE_RATE)
+            begin = max(0, stop - round(after.morph_s * SAMPLE_RATE))
+            band = splice(band, bands[after.band], (begin, stop), beats_s)
         elif after.band != before.band:
             band = _cross(band, bands[after.band], start, _BAND_CHANGE_S)
         on_fraction((number + 1) / (len(sections) - 1))

@@ -318,7 +318,9 @@ def _without_off_beats(beats: Array, bands: _Bands) -> Array:
     accent = _onset_at(beats, bands)[:2].sum(axis=0)
     halves = accent[0::2].mean(), accent[1::2].mean()
     period = float(np.median(np.diff(beats)))
-    if min(halves) >= _OFF_BEAT * max(halves) or 2.0 * period > 60.0 / _SLOWEST_BPM:
+    if len(beats) < 8 or min(halves) >= _OFF_BEAT * max(halves):
+        return beats
+    if 2.0 * period > 60.0 / _SLOWEST_BPM:
         return beats
     return beats[int(np.argmax(halves)) :: 2]
 

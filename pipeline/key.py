@@ -1,8 +1,9 @@
-"""Song to key: which notes it is made of, and how sure we are.
+"""Song to key and tuning: which notes it is made of, and how sure we are.
 
 Krumhansl's method: correlate the song's pitch classes with the profile of every key; the profiles
 are Albrecht & Shanahan's ("The use of large corpora to train a new type of key-finding algorithm",
-2013) and the chromagram follows the song's own tuning.
+2013) and the chromagram follows the song's own tuning. Levels are compressed and every moment
+counts the same, so that one loud synthesizer does not outvote the song.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from pipeline.types import Mode, Signal
 
+    Mono = npt.NDArray[np.float32]
+    Profile = npt.NDArray[np.floating[Any]]
+
 RATE = 22_050
 
 _PROFILES: dict[Mode, tuple[float, ...]] = {
@@ -28,14 +32,30 @@ _PROFILES: dict[Mode, tuple[float, ...]] = {
 }
 """Share of each scale degree in pieces of known key, after Albrecht & Shanahan (2013)."""
 
-_FLAT = 0.075
+_FLAT = 0.05
 """Standard deviation of a profile without a key, as a share of its mean.
 
-Noise has 0.02 in 10 s and 0.06 in 2 s; of 13 songs the noisiest has 0.095.
+Noise has 0.01 in 10 s; of 13 songs the noisiest has 0.10.
+"""
+
+_ATONAL, _TONAL = 0.45, 0.6
+"""Correlation with the best key below which there is none to speak of, and from which there is.
+
+Ten drum tracks had 0.23 to 0.45, noise 0.35, and the two real songs whose key is found wrong 0.26
+and 0.29; songs whose key is found right 0.61 and more.
 """
 
 SURE = 0.04
 """Confidence from which a key is worth a transposition."""
+
+_HOP = 2048
+_BINS = 3  # a semitone; the outer two catch vibrato
+_OCTAVES = 7
+_COMPRESSION = 30.0
+_TUNING_WINDOW = 8192
+_TUNING_BLOCK = 30 * RATE
+_TUNING_HZ = (150.0, 1500.0)  # below, a semitone is too few hertz; above, overtones mislead
+_IN_TUNE = 0.15
 
 
 def find_key(samples: Signal) -> Key | None:
@@ -51,16 +71,29 @@ def find_key(samples: Signal) -> Key | None:
     Key or None
         None for silence and for sounds without pitch.
     """
-    import librosa  # noqa: PLC0415 - half a second that a caller without keys need not pay
-
-    mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
-    if mono.shape[0] < RATE or not np.any(mono):
-        return None
-    chroma = librosa.feature.chroma_cqt(y=mono, sr=RATE, hop_length=2048, bins_per_octave=36)
-    return key_of_profile(chroma.mean(axis=1))
+    mono = _mono(samples)
+    return None if mono is None else key_of_profile(_pitch_classes(mono))
 
 
-def key_of_profile(profile: npt.NDArray[np.floating[Any]]) -> Key | None:
+def find_tuning(samples: Signal) -> float:
+    """Find how far a song's instruments are tuned from A = 440 Hz.
+
+    Parameters
+    ----------
+    samples
+        float32, shape (2, n), 44 100 Hz.
+
+    Returns
+    -------
+    float
+        Semitones above (below, when negative) the nearest note of the usual scale, in
+        [-0.5, 0.5); 0 when the sound has no pitch or no common tuning.
+    """
+    mono = _mono(samples)
+    return 0.0 if mono is None else _tuning(mono)
+
+
+def key_of_profile(profile: Profile) -> Key | None:
     """Name the key of a pitch-class profile.
 
     Parameters
@@ -72,7 +105,8 @@ def key_of_profile(profile: npt.NDArray[np.floating[Any]]) -> Key | None:
     -------
     Key or None
         None for a flat profile. Confidence is how far its correlation lies above that of the
-        best key with other notes: a song that may be in A minor or C major is no less certain.
+        best key with other notes (a song that may be in A minor or C major is no less certain),
+        less when it is low in itself: drums have a best key too.
     """
     if np.std(profile) <= _FLAT * np.mean(profile):
         return None
@@ -83,4 +117,61 @@ def key_of_profile(profile: npt.NDArray[np.floating[Any]]) -> Key | None:
     }
     best = max(fits, key=lambda key: fits[key])
     rival = max(fit for key, fit in fits.items() if key.signature != best.signature)
-    return replace(best, confidence=float(np.clip(fits[best] - rival, 0.0, 1.0)))
+    tonality = np.clip((fits[best] - _ATONAL) / (_TONAL - _ATONAL), 0.0, 1.0)
+    return replace(best, confidence=float(tonality * np.clip(fits[best] - rival, 0.0, 1.0)))
+
+
+def _mono(samples: Signal) -> Mono | None:
+    """Both channels at `RATE`; None for silence and for less than a second."""
+    mono: Mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
+    return mono if mono.shape[0] >= RATE and np.any(mono) else None
+
+
+def _pitch_classes(mono: Mono) -> Profile:
+    """Mean strength of C, Db, ... B; shape (12,)."""
+    import librosa  # noqa: PLC0415 - half a second that a caller without keys need not pay
+
+    bins = 12 * _BINS
+    level = np.abs(
+        librosa.cqt(
+            mono,
+            sr=RATE,
+            hop_length=_HOP,
+            fmin=librosa.note_to_hz("C1"),
+            n_bins=_OCTAVES * bins,
+            bins_per_octave=bins,
+            tuning=_BINS * _tuning(mono),
+        )
+    )
+    level = np.log1p(_COMPRESSION / level.max() * level)
+    loudness = level.sum(axis=0)
+    of_bins = (level / (loudness + 0.05 * loudness.mean())).mean(axis=1)
+    octave = of_bins.reshape(_OCTAVES, bins).sum(axis=0)
+    # The outer bins of a semitone lie between two notes: they count half.
+    blurred = octave + 0.5 * (np.roll(octave, 1) + np.roll(octave, -1))
+    return np.asarray(blurred[::_BINS])
+
+
+def _tuning(mono: Mono) -> float:
+    """Circular mean of how far spectral peaks are from the notes of A = 440 Hz."""
+    import librosa  # noqa: PLC0415 - see _pitch_classes
+
+    total, weight = 0j, 1e-9
+    for start in range(0, len(mono), _TUNING_BLOCK):
+        pitches, levels = librosa.piptrack(
+            y=mono[start : start + _TUNING_BLOCK],
+            sr=RATE,
+            n_fft=_TUNING_WINDOW,
+            hop_length=_HOP,
+            fmin=_TUNING_HZ[0],
+            fmax=_TUNING_HZ[1],
+            threshold=0.1,
+        )
+        heard = pitches > 0
+        strength = np.sqrt(levels[heard], dtype=np.float64)
+        semitones = 12.0 * np.log2(pitches[heard] / 440.0)
+        total += np.sum(strength * np.exp(2j * np.pi * semitones))
+        weight += float(strength.sum())
+    if abs(total) < _IN_TUNE * weight:
+        return 0.0
+    return float((np.angle(total) / (2.0 * np.pi) + 0.5) % 1.0 - 0.5)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PHRASE_BARS = 4
 _TOLERANCE_S = 0.002  # finer than a merge's: within the transition every beat has its own tempo
+_JOINT_S = 0.03  # the ends lie before the beat: a kick on the joint would click
 _LOUDEST_CHANGE_DB = 12.0
 
 _SHARES: Mapping[Stage, float] = {
@@ -96,7 +97,7 @@ def segue(
     second_song: Path,
     out_dir: Path,
     *,
-    bars: int = 8,
+    bars: int = 4,
     format: str = "mp3",  # noqa: A002 - the word that users know; the built-in is not needed here
     on_progress: OnProgress = lambda _: None,
 ) -> SegueResult:
@@ -140,7 +141,8 @@ def segue(
     with conductor.stage(Stage.MIX) as on_fraction:
         gain_db = integrated_lufs(first.samples) - integrated_lufs(second.samples)
         incoming *= np.float32(10.0 ** (np.clip(gain_db, *_bounds()) / 20.0))
-        span = (round(turn.start_s * SAMPLE_RATE), round(turn.end_s * SAMPLE_RATE))
+        ends = (max(0.0, turn.start_s - _JOINT_S), turn.end_s - _JOINT_S)
+        span = (round(ends[0] * SAMPLE_RATE), round(ends[1] * SAMPLE_RATE))
         joined = splice(outgoing, incoming, span, turn.beats_s, on_fraction)
         layers = Layers(vocals=np.zeros_like(joined), backing=joined)
         layers = master(fade_out(layers, 0.05), ceiling_for(format))

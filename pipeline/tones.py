@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage
+
+from pipeline.medians import row_medians
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
@@ -57,15 +58,6 @@ def split_tones(samples: Signal) -> Signal:
 
 def _tonal(magnitude: Signal) -> Signal:
     """Return the tonal share, in [0, 1], of each bin of a spectrogram of shape (frames, bins)."""
-    steady = _row_medians(np.ascontiguousarray(magnitude.T), _STEADY_FRAMES).T ** 2
-    broad = _row_medians(magnitude, _BROAD_BINS) ** 2
+    steady = row_medians(np.ascontiguousarray(magnitude.T), _STEADY_FRAMES).T ** 2
+    broad = row_medians(magnitude, _BROAD_BINS) ** 2
     return np.asarray(steady / (steady + broad + _TINY), dtype=np.float32)
-
-
-def _row_medians(rows: Signal, size: int) -> Signal:
-    # All rows in one line with margins between them: SciPy's one-dimensional median is ten times
-    # as fast as its two-dimensional one.
-    margin = size // 2
-    padded = np.pad(rows, ((0, 0), (margin, margin)), mode="symmetric")
-    line = scipy.ndimage.median_filter(padded.reshape(-1), size=size)
-    return np.asarray(line.reshape(padded.shape)[:, margin : margin + rows.shape[1]])

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage
 import scipy.signal
 
+from pipeline.medians import row_medians
 from pipeline.types import SAMPLE_RATE, Stems
 
 if TYPE_CHECKING:
@@ -170,17 +170,8 @@ def _moving_and_tonal(middle: Signal) -> Magnitudes:
 
 def _medians(magnitude: Magnitudes, frames: int) -> tuple[Magnitudes, Magnitudes]:
     """Return medians along time and along frequency (Fitzgerald 2010), shaped as they came."""
-    along_frequency = _row_medians(np.ascontiguousarray(magnitude.T), _SPREAD_HZ_BINS).T
-    return _row_medians(np.ascontiguousarray(magnitude), frames), along_frequency
-
-
-def _row_medians(rows: Magnitudes, size: int) -> Magnitudes:
-    # SciPy's one-dimensional median takes 30 ns a value whatever its size; its two-dimensional
-    # one takes ten times as long. So all rows go through in one line, with margins between them.
-    margin = size // 2
-    padded = np.pad(rows, ((0, 0), (margin, margin)), mode="symmetric")
-    line = scipy.ndimage.median_filter(padded.reshape(-1), size=size)
-    return np.asarray(line.reshape(padded.shape)[:, margin : margin + rows.shape[1]])
+    along_frequency = row_medians(np.ascontiguousarray(magnitude.T), _SPREAD_HZ_BINS).T
+    return row_medians(np.ascontiguousarray(magnitude), frames), along_frequency
 
 
 def _is_stereo(samples: Signal) -> bool:
