@@ -208,14 +208,15 @@ def _first_downbeat(song: SongFacts) -> int:
 
 
 def _last_phrase(song: SongFacts, count: int) -> int:
-    """Index of the last downbeat of a phrase that leaves room for the transition."""
+    """Index of the last downbeat of a phrase, or of a bar in a short song, with room to turn."""
     first = _first_downbeat(song)
     downbeats = downbeat_indices(song.grid)
     room = downbeats[downbeats + count < len(song.grid.beats_s)]
     if not len(room):
         raise _too_short(song, count // song.grid.beats_per_bar)
     phrases = room[(room - first) % (PHRASE_BARS * song.grid.beats_per_bar) == 0]
-    return int((phrases if len(phrases) else room)[-1])
+    late = phrases[phrases > room[-1] / 2]
+    return int((late if len(late) else room)[-1])
 
 
 def _too_short(song: SongFacts, bars: int) -> RecipeError:
