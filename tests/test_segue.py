@@ -100,10 +100,16 @@ def test_a_whole_segue(pair: Pair, tmp_path: Path) -> None:
     begin = round((result.turn.start_s - 0.1) * SAMPLE_RATE)
     assert begin > 2 * SAMPLE_RATE
     first = decode(pair.vocals).samples[:, :begin]
-    second = decode(pair.backing).samples[:, -begin:]
+    second = decode(pair.backing).samples
     assert np.corrcoef(heard.samples[0, :begin], first[0])[0, 1] > 0.95
-    tail = heard.samples[0, -begin : -SAMPLE_RATE // 4]
-    assert np.corrcoef(tail, second[0, : len(tail)])[0, 1] > 0.9
+    tail = heard.samples[0, -2 * SAMPLE_RATE : -SAMPLE_RATE // 4]
+    end = second.shape[1] - SAMPLE_RATE // 4
+    likeness = [
+        # A stretched piece may move by 2.5 ms, so that it joins the one before without a step.
+        np.corrcoef(tail, second[0, end - len(tail) + shift : end + shift])[0, 1]
+        for shift in range(-150, 151)
+    ]
+    assert max(likeness) > 0.9
 
 
 def test_the_command_writes_one_file_and_says_what_it_did(
