@@ -14,21 +14,27 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from pipeline.grids import time_at
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from pipeline.types import BeatGrid, Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
+Mono: TypeAlias = npt.NDArray[np.float32]
+Bank: TypeAlias = npt.NDArray[np.float32]
 
 RATE = 22_050
 STEPS = 4
 """Parts of a beat in which the rhythm is counted: sixteenths."""
 
-_HOP = 1024  # 46 ms: at 200 BPM a sixteenth is 75 ms
-_WINDOW = 4096
+_HOP, _WINDOW = 1024, 4096  # for what sounds: a semitone apart from 200 Hz on
+_FAST_HOP, _FAST_WINDOW = 512, 1024  # for when it begins: at 200 BPM a sixteenth is 75 ms
+_BLOCK = 1024  # frames at a time, which keeps memory flat
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 10_000.0
 _N_BANDS = 20
+_SILENT = 1e-3  # beats 30 dB below the loudest say nothing of how loud a stem is
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,7 +47,8 @@ class BeatFeatures:
         Strength of the twelve pitch classes from C, each beat of zero mean and unit length, or
         all zero where there is no pitch; shape (12, beats).
     onsets
-        Onset strength in each sixteenth, of mean 1 over the stem; shape (STEPS, beats).
+        Onset strength around each sixteenth, from half a sixteenth before the beat on; of mean 1
+        over the stem; shape (STEPS, beats).
     bands
         Power in bands from 80 Hz to 10 kHz, each beat relative to the stem's loud beats; shape
         (20, beats).
@@ -66,7 +73,8 @@ def beat_features(stem: Signal, grid: BeatGrid) -> BeatFeatures:
     stem
         float32, shape (2, n), 44 100 Hz.
     grid
-        The song's grid; a beat lasts until the next one, the last as long as the one before.
+        The song's grid; at least two beats; each lasts until the next, the last as long as those
+        before it.
 
     Returns
     -------
@@ -76,29 +84,53 @@ def beat_features(stem: Signal, grid: BeatGrid) -> BeatFeatures:
     import librosa  # noqa: PLC0415 - half a second that only a merge needs to pay
 
     mono = soxr.resample(stem.mean(axis=0), SAMPLE_RATE, RATE)
-    power = np.abs(librosa.stft(mono, n_fft=_WINDOW, hop_length=_HOP)) ** 2
-    edges = np.append(grid.beats_s, 2 * grid.beats_s[-1] - grid.beats_s[-2])
-    chroma = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0) @ power
-    bank = librosa.filters.mel(
-        sr=RATE, n_fft=_WINDOW, n_mels=_N_BANDS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
-    )
-    bands = _per_step(bank @ power, edges)
+    edges = time_at(grid, np.arange(len(grid.beats_s) + 1.0))
+    pitches = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
+    sound = _per_step(_filtered(mono, np.vstack([pitches, _mel(_WINDOW)]), _HOP), edges, _HOP)
+    chroma, bands = sound[:12], sound[12:]
     level = bands.sum(axis=0)
-    loud = float(np.percentile(level, 90)) if level.size else 0.0
-    flux = np.maximum(0.0, np.diff(np.log1p(1e3 * bank @ power), axis=1, prepend=0.0)).sum(axis=0)
-    fine = np.interp(np.arange(STEPS * (len(edges) - 1) + 1) / STEPS, np.arange(len(edges)), edges)
-    onsets = _per_step(flux[None], fine).reshape(-1, STEPS).T
+    loud = float(np.percentile(level[level >= _SILENT * level.max()], 90)) + _TINY
+    fast = np.log1p(1e3 * _filtered(mono, _mel(_FAST_WINDOW), _FAST_HOP) / loud)
+    flux = np.maximum(0.0, np.diff(fast, axis=1, prepend=fast[:, :1])).sum(axis=0)
+    sixteenths = time_at(grid, (np.arange(STEPS * len(grid.beats_s) + 1) - 0.5) / STEPS)
+    onsets = _per_step(flux[None], sixteenths, _FAST_HOP).reshape(-1, STEPS).T
     return BeatFeatures(
-        chroma=_standardised(np.log1p(100.0 * _per_step(chroma, edges) / (loud + 1e-12))),
-        onsets=onsets / (onsets.mean() + 1e-12),
-        bands=bands / (loud + 1e-12),
+        chroma=_standardised(np.log1p(100.0 * chroma / loud)),
+        onsets=onsets / (onsets.mean() + _TINY),
+        bands=bands / loud,
     )
 
 
-def _per_step(frames: npt.NDArray[np.floating[npt.NBitBase]], edges_s: Array) -> Array:
+def _mel(window: int) -> Bank:
+    import librosa  # noqa: PLC0415 - see above
+
+    return np.asarray(
+        librosa.filters.mel(
+            sr=RATE, n_fft=window, n_mels=_N_BANDS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
+        )
+    )
+
+
+def _filtered(mono: Mono, bank: Bank, hop: int) -> Array:
+    """Power in each filter of a bank of shape (rows, bins), frame by frame; (rows, frames)."""
+    import librosa  # noqa: PLC0415 - see above
+
+    window = 2 * (bank.shape[1] - 1)
+    padded = np.pad(mono, window // 2)
+    frames = 1 + len(mono) // hop
+    parts = []
+    for first in range(0, frames, _BLOCK):
+        count = min(_BLOCK, frames - first)
+        part = padded[first * hop : (first + count - 1) * hop + window]
+        spectrum = librosa.stft(part, n_fft=window, hop_length=hop, center=False)
+        parts.append(bank @ np.abs(spectrum) ** 2)
+    return np.concatenate(parts, axis=1, dtype=np.float64)
+
+
+def _per_step(frames: Array, edges_s: Array, hop: int) -> Array:
     """Mean of the frames between one edge and the next; shape (rows, edges - 1)."""
-    at = np.clip(np.round(np.asarray(edges_s) * RATE / _HOP).astype(int), 0, frames.shape[1])
-    sums = np.cumsum(np.pad(frames, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    at = np.clip(np.round(edges_s * RATE / hop).astype(int), 0, frames.shape[1])
+    sums = np.cumsum(np.pad(frames, ((0, 0), (1, 0))), axis=1)
     ends = np.minimum(np.maximum(at[1:], at[:-1] + 1), frames.shape[1])
     starts = np.minimum(at[:-1], ends)
     return np.asarray((sums[:, ends] - sums[:, starts]) / np.maximum(1, ends - starts))

@@ -9,12 +9,13 @@ import numpy as np
 
 from composer import Composition, compose
 from pipeline.beats import track_beats
+from pipeline.features import STEPS, BeatFeatures
 from pipeline.types import SAMPLE_RATE, BeatGrid, SongFacts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pipeline.types import Key, Signal
+    from pipeline.types import Key, Signal, Spans
 
 
 @cache
@@ -57,9 +58,38 @@ def steady_grid(
     )
 
 
-def song_facts(grid: BeatGrid, duration_s: float, *, key: Key | None = None) -> SongFacts:
+def song_facts(
+    grid: BeatGrid,
+    duration_s: float,
+    *,
+    key: Key | None = None,
+    tuning: float = 0.0,
+    sung: Spans = (),
+) -> SongFacts:
     """Return the facts of a song that nobody has to hear."""
-    return SongFacts(title="A song", duration_s=duration_s, grid=grid, key=key)
+    return SongFacts(
+        title="A song", duration_s=duration_s, grid=grid, key=key, tuning=tuning, sung=sung
+    )
+
+
+def plain_features(
+    beats: int, *, pitches: npt.ArrayLike | None = None, sung: slice = slice(None)
+) -> BeatFeatures:
+    """Return features of a stem that sounds on the beats of `sung` and nowhere else.
+
+    `pitches` holds the one pitch class of each beat, 0 to 11; without it all are C.
+    """
+    chroma = np.full((12, beats), -1.0 / 12)
+    chroma[np.zeros(beats, int) if pitches is None else np.asarray(pitches), np.arange(beats)] += 1
+    heard = np.zeros(beats)
+    heard[sung] = 1.0
+    onsets = np.zeros((STEPS, beats))
+    onsets[0] = heard
+    return BeatFeatures(
+        chroma=chroma / np.linalg.norm(chroma, axis=0) * heard,
+        onsets=onsets,
+        bands=np.tile(heard / 20, (20, 1)),
+    )
 
 
 def sine(frequency_hz: float, duration_s: float, *, peak: float, phase: float = 0.0) -> Signal:
