@@ -83,15 +83,12 @@ def make_plan(
         the mash-up, or the backing has not even room for a pickup.
     """
     if len(vocals.grid.beats_s) < 2 or len(backing.grid.beats_s) < 2:
+        _refuse_beyond(1, vocals, backing, recipe)
         plan = _plan_without_beats(vocals, backing)
         semitones = choose_shift(vocals.key, backing.key, recipe.key)
     else:
         fits = _find_fits(vocals, backing, recipe, features)
-        if recipe.take > len(fits):
-            raise RecipeError(
-                f"There is no take {recipe.take} of {vocals.title} over {backing.title}.",
-                hint=f"Choose a take from 1 to {len(fits)}.",
-            )
+        _refuse_beyond(len(fits), vocals, backing, recipe)
         fit = fits[recipe.take - 1]
         plan = replace(_plan_on_beats(vocals, backing, recipe, fit), takes=fits)
         semitones = fit.semitones
@@ -118,6 +115,14 @@ def score_roles(
     if features is None:
         return float("-inf")
     return _find_fits(vocals, backing, recipe, features)[0].score
+
+
+def _refuse_beyond(count: int, vocals: SongFacts, backing: SongFacts, recipe: Recipe) -> None:
+    if recipe.take > count:
+        raise RecipeError(
+            f"There is no take {recipe.take} of {vocals.title} over {backing.title}.",
+            hint="There is only one." if count == 1 else f"Choose a take from 1 to {count}.",
+        )
 
 
 def _find_fits(

@@ -58,7 +58,8 @@ def retuning(count: float) -> tuple[str, ...]:
     if not count:
         return ()
     cents = round(100 * abs(count))
-    return (f"They are tuned {'up' if count > 0 else 'down'} {cents} cents to meet the backing.",)
+    way = "up" if count > 0 else "down"
+    return (f"The vocals are tuned {way} {cents} cents to meet the backing.",)
 
 
 def take(number: int, count: int) -> tuple[str, ...]:
