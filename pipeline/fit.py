@@ -121,7 +121,7 @@ def _overlay(
     meeting = (sung.chroma[:, :count] * weight) @ backing.chroma[:, here].T / total
     pitch = np.arange(12)
     heard = total / float(sounding.sum())
-    rhythm = _likeness(sung.onsets[:, :count] * weight, backing.onsets[:, here] * weight)
+    rhythm = _likeness(sung.onsets[:, :count], backing.onsets[:, here], weight)
     room = 1.0 - _buried(sung.bands[:, :count], backing.bands[:, here])
     merit = _RHYTHM * rhythm + _ROOM * room - _SUNG * (1.0 - heard)
     for semitones, cost in shifts.items():
@@ -129,11 +129,12 @@ def _overlay(
         yield semitones, chroma, chroma + merit - cost
 
 
-def _likeness(a: Array, b: Array) -> float:
-    """Correlation of two patterns of the same shape; 0 where one does not move."""
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum()) / scale if scale > 0 else 0.0
+def _likeness(a: Array, b: Array, weight: Array) -> float:
+    """Correlation of two patterns of shape (rows, beats), beats weighted; 0 where one is flat."""
+    share = weight / (len(a) * weight.sum())
+    a, b = a - (a * share).sum(), b - (b * share).sum()
+    scale = float(np.sqrt((a**2 * share).sum() * (b**2 * share).sum()))
+    return float((a * b * share).sum()) / scale if scale > 1e-12 else 0.0
 
 
 def _buried(voice: Array, backing: Array) -> float:
