@@ -19,10 +19,11 @@ import scipy.ndimage
 import scipy.signal
 import soxr
 
-from pipeline.bars import find_bars
+from pipeline.bars import bar_features, find_bars, starts_between_beats
 from pipeline.types import SAMPLE_RATE, BeatGrid
 
 if TYPE_CHECKING:
+    from pipeline.bars import Features
     from pipeline.types import Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -51,7 +52,7 @@ _JUMP = 300.0  # cost of a squared relative change of period between two beats
 _LOUDEST = 6.0  # onset strength above which louder is no clearer
 _STANDSTILL = 0.01  # held tones move by 0.003 at most, solo singers by 0.03 at least
 _OFF_BEAT = 0.53  # share of the other beats' accent; songs in quarters have 0.55 at least
-_LIBROSA_LATE_S = 0.03  # median over composed songs and real ones made to a click
+_LIBROSA_LATE_S = 0.04  # median over 34 songs with known beats
 _BLOCK = 4096  # frames
 _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
 
@@ -109,7 +110,9 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
         return BeatGrid()
     fine = _onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
     beats = _without_off_beats(_refine(rough, fine, mono.shape[0] / RATE), coarse)
-    beats_per_bar, first = find_bars(beats, _onset_at(beats, coarse), mono, RATE)
+    features = bar_features(mono, RATE)
+    beats = _on_the_beat(beats, coarse, features, mono.shape[0] / RATE)
+    beats_per_bar, first = find_bars(beats, _onset_at(beats, coarse), features, RATE)
     return BeatGrid(
         beats_s=tuple(beats.tolist()),
         downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
@@ -323,6 +326,23 @@ def _without_off_beats(beats: Array, bands: _Bands) -> Array:
     if 2.0 * period > 60.0 / _SLOWEST_BPM:
         return beats
     return beats[int(np.argmax(halves)) :: 2]
+
+
+def _on_the_beat(beats: Array, bands: _Bands, features: Features, duration_s: float) -> Array:
+    """Move to the other foot where a fast song was tracked on two and four.
+
+    At 190 BPM a beat of 95 is as good, but it must hold the downbeats.
+    """
+    period = float(np.median(np.diff(beats)))
+    if len(beats) < 8 or 0.5 * period < 60.0 / _FASTEST_BPM:
+        return beats
+    between = beats[:-1] + 0.5 * np.diff(beats)
+    halves = np.sort(np.concatenate([beats, between]))
+    if not starts_between_beats(halves, _onset_at(halves, bands), features, RATE):
+        return beats
+    ends = np.asarray([beats[0] - 0.5 * period, beats[-1] + 0.5 * period])
+    moved = np.concatenate([ends[:1], between, ends[1:]])
+    return np.asarray(moved[(moved >= 0) & (moved < duration_s)])
 
 
 def _onset_at(beats: Array, bands: _Bands) -> Array:
