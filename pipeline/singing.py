@@ -30,6 +30,7 @@ GRAIN = 2_205
 _SMOOTH = 13  # grains, 0.65 s: the shortest phrase worth a decision
 _SECOND = 20  # grains
 _BREATH = 12  # grains, 0.6 s
+_LOST = 5  # grains, 0.25 s: the smoothing takes this much from either end of a passage
 
 # Logistic regression on stems of two songs, by a rough and by a good separator, in log-odds per
 # dB; rounded. The decisions' own constants, further down, were set on those and two other songs.
@@ -87,13 +88,17 @@ def find_sung(vocals: Signal, accompaniment: Signal) -> Spans:
     Returns
     -------
     Spans
-        Passages of at least half a second, breaths included.
+        Passages of at least half a second, breaths of up to 0.6 s included.
     """
     if not vocals.any():
         return ()
-    edges = np.flatnonzero(np.diff(where_sung(vocals, accompaniment), prepend=False, append=False))
-    times = edges.reshape(-1, 2) * GRAIN / SAMPLE_RATE
-    return tuple((float(a), float(b)) for a, b in times if b - a >= 0.5)
+    flags = where_sung(vocals, accompaniment)
+    whole = scipy.ndimage.binary_dilation(flags, np.ones(2 * _LOST + 1))
+    padded = np.pad(whole, _BREATH)
+    joined = scipy.ndimage.binary_closing(padded, np.ones(_BREATH + 1))[_BREATH:-_BREATH]
+    edges = np.flatnonzero(np.diff(joined, prepend=False, append=False)) * GRAIN / SAMPLE_RATE
+    ends = np.minimum(edges, vocals.shape[1] / SAMPLE_RATE).reshape(-1, 2)
+    return tuple((float(a), float(b)) for a, b in ends if b - a >= 0.5)
 
 
 def _gather(vocals: Signal, accompaniment: Signal) -> _Evidence:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.loudness import (
-    find_sung,
     integrated_lufs,
     limiting_gain,
     short_term_lufs,
@@ -191,36 +190,3 @@ def test_what_sounds_is_judged_by_its_own_loud_passages() -> None:
     assert sounding(levels).tolist() == [False, False, True, True, True, True, True]
     assert not sounding(np.full(10, -70.0)).any()
     assert sounding(np.zeros(0)).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("seed", "bpm", "drift"), [(11, 112.0, 0.0), (12, 90.0, 0.02), (13, 138.0, 0.01)]
-)
-def test_sung_passages_of_composed_songs(seed: int, bpm: float, drift: float) -> None:
-    song = short_song(seed, bpm=bpm, drift=drift)
-    truth = np.zeros(20 * 100, dtype=bool)
-    for start, end in song.voice_spans_s:
-        truth[round(start * 100) : round(end * 100)] = True
-    found = find_sung(song.stems.vocals)
-    assert found[0][0] == pytest.approx(song.voice_spans_s[0][0], abs=0.3)
-    assert found[-1][1] == pytest.approx(song.voice_spans_s[-1][1], abs=0.5)
-    assert all(end - start >= 0.5 for start, end in found)
-    heard = np.zeros_like(truth)
-    for start, end in found:
-        heard[round(start * 100) : round(end * 100)] = True
-    assert np.mean(heard[truth]) > 0.9
-
-
-def test_passages_and_breaths() -> None:
-    tone = sine(440.0, 2.0, peak=0.1)
-    vocals = np.hstack(
-        [silence(1.0), tone, silence(0.4), tone, silence(3.0), tone, silence(1.0), silence(0.6)]
-    )
-    vocals[:, -round(0.3 * SAMPLE_RATE) :] = sine(440.0, 0.3, peak=0.1)  # too short to be sung
-    spans = find_sung(vocals)
-    assert np.ravel(spans) == pytest.approx([1.0, 5.4, 8.4, 10.4], abs=0.15)
-
-
-@pytest.mark.parametrize("seconds", [0.0, 0.2, 5.0])
-def test_nobody_sings_in_silence(seconds: float) -> None:
-    assert find_sung(silence(seconds)) == ()

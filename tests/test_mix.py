@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,20 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.grids import apply_warp
 from pipeline.loudness import (
     TARGET_LUFS,
     integrated_lufs,
     true_peak_dbtp,
     vocals_to_backing_lu,
 )
-from pipeline.mix import MOST_GAIN_DB, Layers, fade, level, master
-from pipeline.plan import apply_warp, make_plan
+from pipeline.mix import MOST_GAIN_DB, Layers, enter, even, fade_out, level, master
+from pipeline.plan import make_plan
 from pipeline.recipe import Recipe
 from pipeline.types import SAMPLE_RATE, LayerPlan, Plan, WarpMap
 from tests.songs import short_song, sine, song_facts, steady_grid
 
 if TYPE_CHECKING:
-    from pipeline.types import Signal
+    from pipeline.types import Role, Signal
 
 AS_IT_IS = LayerPlan(warp=WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0)))
 
@@ -30,20 +32,22 @@ def song_layers(gain: float = 1.0) -> Layers:
     return Layers(vocals=stems.vocals, backing=stems.accompaniment) * gain
 
 
+def levelled(balance_lu: float) -> Layers:
+    layers = song_layers()
+    return replace(layers, vocals=level(layers.vocals, layers.backing, balance_lu))
+
+
 def silence(duration_s: float) -> Signal:
     return np.zeros((2, round(duration_s * SAMPLE_RATE)), dtype=np.float32)
 
 
-def plan(
-    *, length_s: float = 10.0, voice_enters_s: float = 0.0, bpm: float = 120.0, fade_s: float = 2.0
-) -> Plan:
+def plan(*, voice_enters_s: float, bpm: float = 120.0) -> Plan:
     return Plan(
         vocals=AS_IT_IS,
         backing=AS_IT_IS,
-        length_s=length_s,
+        length_s=10.0,
         bpm=bpm,
         voice_enters_s=voice_enters_s,
-        fade_out_s=fade_s,
     )
 
 
@@ -55,37 +59,36 @@ def ones(duration_s: float) -> Layers:
 @pytest.mark.parametrize("balance_lu", [-12.0, 0.0, 1.0, 12.0])
 def test_the_balance_is_reached(balance_lu: float) -> None:
     layers = song_layers()
-    done = level(layers, balance_lu)
-    assert vocals_to_backing_lu(done.vocals, done.backing) == pytest.approx(balance_lu, abs=0.5)
-    assert done.backing is layers.backing
-    assert done.vocals.dtype == np.float32
+    done = level(layers.vocals, layers.backing, balance_lu)
+    assert vocals_to_backing_lu(done, layers.backing) == pytest.approx(balance_lu, abs=0.5)
+    assert done.dtype == np.float32
 
 
 @settings(deadline=None, max_examples=8)
 @given(st.floats(-20.0, 20.0), st.floats(-12.0, 12.0))
 def test_the_balance_is_the_same_wherever_the_voice_starts(offset_db: float, wish: float) -> None:
     vocals = sine(440.0, 2.0, peak=0.1) * np.float32(10.0 ** (offset_db / 20.0))
-    done = level(Layers(vocals=vocals, backing=sine(440.0, 2.0, peak=0.1)), wish)
-    gain_db = 20.0 * np.log10(done.vocals.std() / vocals.std())
+    done = level(vocals, sine(440.0, 2.0, peak=0.1), wish)
+    gain_db = 20.0 * np.log10(done.std() / vocals.std())
     assert gain_db == pytest.approx(np.clip(wish - offset_db, -MOST_GAIN_DB, MOST_GAIN_DB), abs=0.1)
 
 
 @pytest.mark.parametrize("backing_peak", [0.9, 3e-3])
 def test_the_voices_gain_is_limited(backing_peak: float) -> None:
     vocals = sine(440.0, 2.0, peak=0.005 if backing_peak > 0.5 else 0.9)
-    done = level(Layers(vocals=vocals, backing=sine(440.0, 2.0, peak=backing_peak)), 0.0)
-    gain_db = 20.0 * np.log10(done.vocals.std() / vocals.std())
+    done = level(vocals, sine(440.0, 2.0, peak=backing_peak), 0.0)
+    gain_db = 20.0 * np.log10(done.std() / vocals.std())
     assert abs(gain_db) == pytest.approx(MOST_GAIN_DB, abs=0.01)
 
 
 def test_silent_layers_are_left_alone() -> None:
     tone = sine(440.0, 2.0, peak=0.1)
-    for layers in (
-        Layers(vocals=silence(2.0), backing=tone),
-        Layers(vocals=tone, backing=silence(2.0)),
-        Layers(vocals=silence(0.0), backing=silence(0.0)),
+    for vocals, backing in (
+        (silence(2.0), tone),
+        (tone, silence(2.0)),
+        (silence(0.0), silence(0.0)),
     ):
-        assert level(layers, 3.0) is layers
+        assert level(vocals, backing, 3.0) is vocals
 
 
 @pytest.mark.parametrize("gain_db", [-30.0, -6.0, 0.0, 12.0])
@@ -97,8 +100,7 @@ def test_the_master_is_as_loud_as_it_should_be(gain_db: float, ceiling_dbtp: flo
 
 
 def test_the_balance_survives_the_master() -> None:
-    layers = level(song_layers(), 2.0)
-    done = master(layers, -1.0)
+    done = master(levelled(2.0), -1.0)
     assert vocals_to_backing_lu(done.vocals, done.backing) == pytest.approx(2.0, abs=0.5)
 
 
@@ -120,7 +122,7 @@ def test_the_master_of_silence_is_silence(duration_s: float) -> None:
 
 
 def test_layers_sum_to_the_mix() -> None:
-    done = master(level(song_layers(), 1.0), -1.0)
+    done = master(levelled(1.0), -1.0)
     assert np.array_equal(done.vocals + done.backing, done.mix)
     assert done.mix.dtype == np.float32
 
@@ -135,7 +137,7 @@ def test_gains_apply_to_both_layers() -> None:
 
 
 def test_the_end_fades() -> None:
-    done = fade(ones(10.0), plan())
+    done = fade_out(ones(10.0), 2.0)
     for samples in (done.vocals[0], done.backing[1]):
         assert np.all(samples[: 8 * SAMPLE_RATE] == 1.0)
         assert samples[9 * SAMPLE_RATE] == pytest.approx(0.5, abs=1e-3)
@@ -144,18 +146,18 @@ def test_the_end_fades() -> None:
 
 
 def test_residue_long_before_the_voice_enters_is_left_out() -> None:
-    done = fade(ones(10.0), plan(voice_enters_s=8.0, fade_s=0.05))
-    assert not done.vocals[:, : 4 * SAMPLE_RATE].any()  # two bars at 120 BPM
-    assert np.all(done.vocals[0, round(4.3 * SAMPLE_RATE) : 9 * SAMPLE_RATE] == 1.0)
-    assert np.all(done.backing[0, : 9 * SAMPLE_RATE] == 1.0)
+    done = enter(ones(10.0).vocals, plan(voice_enters_s=8.0))
+    assert not done[:, : 4 * SAMPLE_RATE].any()  # two bars at 120 BPM
+    assert np.all(done[0, round(4.3 * SAMPLE_RATE) :] == 1.0)
+    assert done.dtype == np.float32
 
 
 @pytest.mark.parametrize("bpm", [0.0, 70.0, 180.0])
 def test_a_voice_from_the_first_moment_is_whole(bpm: float) -> None:
-    done = fade(ones(10.0), plan(voice_enters_s=0.0, bpm=bpm, fade_s=0.05))
+    done = enter(ones(10.0).vocals, plan(voice_enters_s=0.0, bpm=bpm))
     if bpm:
-        assert done.vocals[0, 0] == 1.0
-    assert np.all(done.vocals[0, SAMPLE_RATE : 9 * SAMPLE_RATE] == 1.0)
+        assert done[0, 0] == 1.0
+    assert np.all(done[0, SAMPLE_RATE:] == 1.0)
 
 
 @pytest.mark.parametrize("pace", ["same", "half", "double"])
@@ -164,9 +166,38 @@ def test_the_longest_pickup_is_let_in(bpm: float, pace: str) -> None:
     facts = song_facts(steady_grid(bpm, 120.0, first_s=0.2), 120.0)
     start = facts.grid.downbeats_s[6] - 2.49 * 60.0 / bpm  # see plan._sung_downbeat
     made = make_plan(
-        facts, facts, Recipe(pace=pace, tempo="backing"), sung=((start, 60.0),), backing_sung=()
+        replace(facts, sung=((start, 60.0),)), facts, Recipe(pace=pace, tempo="backing")
     )
-    done = fade(ones(40.0), made)
+    done = enter(ones(40.0).vocals, made)
     begins = apply_warp(made.vocals.warp, np.asarray([start]))[0]
     assert 0 <= begins < made.voice_enters_s
-    assert done.vocals[0, round(begins * SAMPLE_RATE)] == 1.0
+    assert done[0, round(begins * SAMPLE_RATE)] == 1.0
+
+
+@pytest.mark.parametrize("gain_db", [-15.0, -3.0, 9.0])
+def test_two_bands_are_made_equally_loud(gain_db: float) -> None:
+    backing = song_layers().backing
+    other = song_layers(10.0 ** (gain_db / 20.0)).backing
+    done = even({"backing": backing, "vocals": other})
+    assert done["backing"] is backing
+    assert integrated_lufs(done["vocals"]) == pytest.approx(integrated_lufs(backing), abs=0.1)
+    assert done["vocals"].dtype == np.float32
+
+
+@pytest.mark.parametrize(("first", "second", "gain_db"), [(0.9, 0.003, 24.0), (0.003, 0.9, -24.0)])
+def test_how_far_a_band_is_raised_is_limited(first: float, second: float, gain_db: float) -> None:
+    other = sine(440.0, 2.0, peak=second)
+    done = even({"backing": sine(440.0, 2.0, peak=first), "vocals": other})
+    assert 20 * np.log10(done["vocals"].std() / other.std()) == pytest.approx(gain_db, abs=0.01)
+
+
+def test_one_band_or_a_silent_one_is_left_alone() -> None:
+    tone = sine(440.0, 2.0, peak=0.1)
+    bands: tuple[dict[Role, Signal], ...] = (
+        {"backing": tone},
+        {"vocals": tone},
+        {"backing": tone, "vocals": silence(2.0)},
+        {"backing": silence(2.0), "vocals": tone},
+    )
+    for given_bands in bands:
+        assert even(given_bands) is given_bands

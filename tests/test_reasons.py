@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
 from pipeline import reasons
-from pipeline.types import LayerPlan, SongFacts, WarpMap
+from pipeline.types import Key, LayerPlan, SongFacts, WarpMap
 from tests.songs import song_facts, steady_grid
 
 AS_IT_IS = WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0))
@@ -43,6 +46,77 @@ def test_semitones(count: float, words: str) -> None:
 )
 def test_change(stretch: float, words: str) -> None:
     assert reasons.change(stretch) == words
+
+
+def key(tonic: int, mode: Literal["major", "minor"] = "major", confidence: float = 1.0) -> Key:
+    return Key(tonic=tonic, mode=mode, confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("voice", "backing", "wish", "count", "words"),
+    [
+        (key(0), key(2), "keep", 0, "The vocals keep their pitch, as asked."),
+        (key(0), key(2), "-3", -3, "The vocals are shifted down 3 semitones, as asked."),
+        (None, None, "1", 1, "The vocals are shifted up 1 semitone, as asked."),
+        (None, key(0), "match", 0, "The keys are not clear enough to shift the vocals by."),
+        (key(0), None, "match", 0, "The keys are not clear enough to shift the vocals by."),
+        (
+            *(key(0), key(2, confidence=0.0), "match", 0),
+            "The keys are not clear enough to shift the vocals by.",
+        ),
+        (
+            *(key(0), key(2), "match", 2),
+            "The vocals are shifted up 2 semitones, so that the keys agree: C major over D major.",
+        ),
+        (
+            *(key(0), key(9, "minor"), "match", 0),
+            "The vocals keep their pitch, so that the keys agree: C major over A minor.",
+        ),
+        (
+            *(key(0), key(7), "match", 0),
+            (
+                "The vocals keep their pitch, in neighbouring keys, which share all notes but one:"
+                " C major over G major."
+            ),
+        ),
+        (
+            *(key(0), key(4), "match", -1),
+            (
+                "The vocals are shifted down 1 semitone, in neighbouring keys, which share all notes"
+                " but one: C major over E major."
+            ),
+        ),
+        (
+            *(key(0), key(2), "match", 0),
+            (
+                "The vocals keep their pitch, where their notes meet those of the backing best:"
+                " C major over D major."
+            ),
+        ),
+    ],
+)
+def test_shift(voice: Key | None, backing: Key | None, wish: str, count: int, words: str) -> None:
+    pair = (replace(song(100), key=voice), replace(song(100), key=backing))
+    assert reasons.shift(*pair, wish, count) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0.0, ()),
+        (0.3, ("The vocals are tuned up 30 cents to meet the backing.",)),
+        (-0.154, ("The vocals are tuned down 15 cents to meet the backing.",)),
+    ],
+)
+def test_retuning(count: float, words: tuple[str, ...]) -> None:
+    assert reasons.retuning(count) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "words"), [(1, 1, ()), (1, 5, ()), (2, 5, ("This is take 2 of 5.",))]
+)
+def test_take(number: int, count: int, words: tuple[str, ...]) -> None:
+    assert reasons.take(number, count) == words
 
 
 def test_tempo() -> None:
