@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -333,6 +334,25 @@ def test_what_the_user_can_mend_is_one_sentence_and_a_2(
     assert said.err.count("\n") == 1
     assert said.out == ""
     assert all_files(tmp_path) == ["empty"]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_folder(
+    songs_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def make(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kit_module, "make_kit", make)
+    words = ["-o", str(tmp_path / "kit"), "--songs", str(songs_folder), "--separator", "offline"]
+    assert main(words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[1:] == [
+        "The kit cannot be written (No space left on device). Choose another place with -o."
+    ]
+    assert all_files(tmp_path) == []
 
 
 @pytest.mark.parametrize(

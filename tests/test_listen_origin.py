@@ -20,6 +20,7 @@ from benchmarks.listen.render import (
     cut_out,
     draw_pairs,
     layer_offset_ms,
+    narrowed,
     same_bars,
 )
 from benchmarks.listen.songs import Source
@@ -162,6 +163,17 @@ def test_an_excerpt_is_that_passage_and_fades_at_its_ends() -> None:
     assert part[:, [0, -1]] == pytest.approx(0.0)
     middle = round(0.5 * SAMPLE_RATE)
     assert part[0, middle] == pytest.approx(1.5)
+
+
+def test_the_same_sound_is_mono_without_a_top_and_otherwise_as_it_was() -> None:
+    low, high = sine(440.0, 2.0, peak=0.4), sine(15_000.0, 2.0, peak=0.3)
+    wide = low + high
+    wide[1] *= 0.5
+    found = narrowed(wide)
+    assert found.shape == low.shape
+    assert np.array_equal(found[0], found[1])
+    inside = slice(2000, -2000)
+    assert found[0, inside] == pytest.approx(0.75 * low[0, inside], abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.errors import StageError, UserError
+from pipeline.errors import OutputError, StageError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,12 +62,24 @@ def _tell(line: str) -> None:
 
 
 def _make(options: argparse.Namespace) -> None:
+    try:
+        _make_into(options.output, options)
+    except OSError as error:  # a full or locked disk; songs and sounds have errors of their own
+        raise OutputError(
+            f"The kit cannot be written ({error.strerror or error}).",
+            hint="Choose another place with -o.",
+        ) from error
+    print(f"Open {options.output / 'index.html'} and vote; then: ", end="")
+    print(f"python -m benchmarks.listen score {options.output} votes.json")
+
+
+def _make_into(folder: Path, options: argparse.Namespace) -> None:
     # --help and a wrong command line need not wait for the audio stack.
     from benchmarks.listen.kit import Wishes, check_folder, make_kit  # noqa: PLC0415 - see above
     from benchmarks.listen.songs import SeparateOnce  # noqa: PLC0415 - see above
     from pipeline.outputs import made_folder  # noqa: PLC0415 - see above
 
-    check_folder(options.output)
+    check_folder(folder)
     wishes = Wishes(
         pairs=options.pairs,
         seconds=options.seconds,
@@ -81,10 +94,8 @@ def _make(options: argparse.Namespace) -> None:
         separator = SeparateOnce(_separator(options.separator), stems)
         if separator.note:
             _tell(separator.note)
-        with made_folder(options.output):
-            make_kit(songs, options.output, wishes, separator, _tell)
-    print(f"Open {options.output / 'index.html'} and vote; then: ", end="")
-    print(f"python -m benchmarks.listen score {options.output} votes.json")
+        with made_folder(folder):
+            make_kit(songs, folder, wishes, separator, _tell)
 
 
 def _songs(options: argparse.Namespace, composed: Path) -> list[Source]:
@@ -198,4 +209,5 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill cleans up as Ctrl-C does
     sys.exit(main())

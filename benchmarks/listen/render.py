@@ -142,7 +142,7 @@ def render(
     voice_s = theirs.heard_s(np.asarray(result.vocals.grid.beats_s))
     return {
         "pipeline": Excerpt(
-            samples=cut_out(_narrowed(ours) if same_sound else ours, starts[0], length_s),
+            samples=cut_out(narrowed(ours) if same_sound else ours, starts[0], length_s),
             start_s=starts[0],
             offset_ms=layer_offset_ms(grid["vocals"].beats_s, grid["backing"].beats_s),
             facts={"reasons": result.plan.reasons, "notes": result.notes},
@@ -224,7 +224,8 @@ def layer_offset_ms(one_s: npt.ArrayLike, other_s: npt.ArrayLike) -> float | Non
     return round(1000 * float(np.median(away_s)), 1)
 
 
-def _narrowed(mix: Signal) -> Signal:
+def narrowed(mix: Signal) -> Signal:
+    """Fold a signal of shape (2, n) to mono and take what is above 11 kHz away."""
     mono = soxr.resample(mix.mean(axis=0), SAMPLE_RATE, RATE_HZ)
     wide = soxr.resample(mono, RATE_HZ, SAMPLE_RATE)
     return np.asarray([wide, wide], dtype=np.float32)
