@@ -10,16 +10,15 @@ local parabolas, which removes the jitter and keeps the drift. Bars are `pipelin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
-import scipy.signal
 import soxr
 
 from pipeline.bars import bar_features, find_bars, starts_between_beats
+from pipeline.onsets import LOUDEST, RATE, Onsets, onset_at, onset_bands
 from pipeline.types import SAMPLE_RATE, BeatGrid
 
 if TYPE_CHECKING:
@@ -31,16 +30,10 @@ Array: TypeAlias = npt.NDArray[np.float64]
 METHODS = ("auto", "librosa")
 """Ways to look for the pulse."""
 
-RATE = 22_050
-"""Hz; nothing above 11 kHz helps to find a beat."""
-
 _HOP = 220  # 10 ms: coarse enough for a fast search; the refinement makes up for it
 _FINE_HOP = 55  # 2.5 ms
 _WINDOW = 1024  # 46 ms: still separates a bass note from its neighbour
 _FINE_WINDOW = 512  # 23 ms
-
-_BANDS_HZ = ((27.0, 110.0), (110.0, 3000.0), (3000.0, 10_000.0))
-_BAND_WEIGHTS = (1.0, 1.0, 0.6)  # hi-hats tick on every eighth and say little about the beat
 
 _SLOWEST_BPM, _FASTEST_BPM = 55.0, 215.0
 _USUAL_BPM = 105.0
@@ -49,26 +42,10 @@ _USUAL_BPM = 105.0
 _PERIODICITY = 4.0  # autocorrelation at the beat period, against onset strength on the beat
 _PRIOR = 2.5  # cost of lying one octave away from the usual tempo
 _JUMP = 300.0  # cost of a squared relative change of period between two beats
-_LOUDEST = 6.0  # onset strength above which louder is no clearer
 _STANDSTILL = 0.01  # held tones move by 0.003 at most, solo singers by 0.03 at least
 _OFF_BEAT = 0.53  # share of the other beats' accent; songs in quarters have 0.55 at least
 _LIBROSA_LATE_S = 0.04  # median over 34 songs with known beats
-_BLOCK = 4096  # frames
 _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Bands:
-    """Onset strength of three bands, each relative to its own local mean; shape (3, frames)."""
-
-    onset: Array
-    fps: float
-    movement: float  # mean strength of the band that moves most, before it is made relative
-
-    @property
-    def mixed(self) -> Array:
-        weights = np.asarray(_BAND_WEIGHTS)
-        return np.asarray(weights @ self.onset / weights.sum())
 
 
 def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
@@ -99,20 +76,20 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
     if mono.shape[0] < 2 * RATE or not np.any(mono):
         return BeatGrid()
-    coarse = _onset_bands(mono, _HOP, _WINDOW)
+    coarse = onset_bands(mono, _HOP, _WINDOW)
     if coarse.movement < _STANDSTILL:
         return BeatGrid()
     if method == "librosa":
         rough = _librosa_beats(mono)
     else:
-        rough = _search(np.minimum(coarse.mixed, _LOUDEST), coarse.fps) / coarse.fps
+        rough = _search(np.minimum(coarse.mixed, LOUDEST), coarse.fps) / coarse.fps
     if len(rough) < 4:
         return BeatGrid()
-    fine = _onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
+    fine = onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
     beats = _without_off_beats(_refine(rough, fine, mono.shape[0] / RATE), coarse)
     features = bar_features(mono, RATE)
     beats = _on_the_beat(beats, coarse, features, mono.shape[0] / RATE)
-    beats_per_bar, first = find_bars(beats, _onset_at(beats, coarse), features, RATE)
+    beats_per_bar, first = find_bars(beats, onset_at(beats, coarse), features, RATE)
     return BeatGrid(
         beats_s=tuple(beats.tolist()),
         downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
@@ -124,53 +101,10 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
 
 def _librosa_beats(mono: npt.NDArray[np.float32]) -> Array:
     """Beats as librosa finds them, moved back by its lateness; in seconds."""
-    import librosa  # noqa: PLC0415 - see _mel_levels
+    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
 
     beats = librosa.beat.beat_track(y=mono, sr=RATE, trim=False, units="time")[1]
     return np.asarray(beats, dtype=np.float64) - _LIBROSA_LATE_S
-
-
-def _mel_levels(
-    mono: npt.NDArray[np.float32], hop: int, window: int
-) -> tuple[npt.NDArray[np.float32], Array]:
-    """Magnitudes of 96 mel bands, shape (96, frames), and the bands' centres in hertz."""
-    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
-
-    bank = librosa.filters.mel(sr=RATE, n_fft=window, n_mels=96, fmin=27.0, fmax=10_000.0)
-    padded = np.pad(mono, window // 2)
-    frames = 1 + len(mono) // hop
-    levels = np.empty((96, frames), dtype=np.float32)
-    for start in range(0, frames, _BLOCK):
-        stop = min(frames, start + _BLOCK)
-        part = padded[start * hop : (stop - 1) * hop + window]
-        spectrum = librosa.stft(part, n_fft=window, hop_length=hop, center=False)
-        levels[:, start:stop] = bank @ np.abs(spectrum)
-    return levels, librosa.mel_frequencies(96, fmin=27.0, fmax=10_000.0)
-
-
-def _onset_bands(mono: npt.NDArray[np.float32], hop: int, window: int) -> _Bands:
-    """Half-wave rectified spectral flux after a maximum filter over frequency (SuperFlux).
-
-    Böck & Widmer 2013, "Maximum filter vibrato suppression for onset detection": a gliding voice
-    is no onset.
-    """
-    level, centres = _mel_levels(mono, hop, window)
-    level *= 100.0 / (level.max() + 1e-9)
-    np.log1p(level, out=level)
-    lag = max(1, round(0.02 * RATE / hop))
-    members = [(centres >= low) & (centres < high) for low, high in _BANDS_HZ]
-    strengths = np.zeros((len(members), level.shape[1]))
-    for start in range(lag, level.shape[1], _BLOCK):
-        now = level[:, start : start + _BLOCK]
-        before = level[:, start - lag : start - lag + now.shape[1]]
-        flux = np.maximum(0.0, now - scipy.ndimage.maximum_filter1d(before, 3, axis=0))
-        for row, member in zip(strengths, members, strict=True):
-            row[start : start + _BLOCK] = flux[member].mean(axis=0)
-    fps = RATE / hop
-    usual = strengths.mean(axis=1, keepdims=True)
-    local = scipy.ndimage.uniform_filter1d(strengths, max(1, round(6.0 * fps)), mode="nearest")
-    onset = strengths / (local + 0.25 * usual + 1e-9)
-    return _Bands(onset=onset, fps=fps, movement=float(usual.max()))
 
 
 def _search(onset: Array, fps: float) -> npt.NDArray[np.int64]:
@@ -230,7 +164,7 @@ def _autocorrelation(signal: Array) -> Array:
     return np.asarray(result / (result[0] + 1e-9))
 
 
-def _refine(beats: Array, fine: _Bands, duration_s: float) -> Array:
+def _refine(beats: Array, fine: Onsets, duration_s: float) -> Array:
     """Move beats onto the onsets beside them, then straighten or smooth them; strictly rising.
 
     An onset within 35 ms counts by its strength. Onsets far from where the neighbours expect them
@@ -244,7 +178,7 @@ def _refine(beats: Array, fine: _Bands, duration_s: float) -> Array:
     curve = np.pad(mixed, reach + 1)[np.clip(near + reach + 1, 0, len(mixed) + reach)]
     curve = curve * np.cos(0.5 * np.pi * steps / (reach + 1))
     times = beats + steps[curve.argmax(axis=1)] / fine.fps
-    clarity = np.minimum(curve.max(axis=1), _LOUDEST) + 0.05
+    clarity = np.minimum(curve.max(axis=1), LOUDEST) + 0.05
     straight = _click_track(times, clarity, duration_s)
     trust = clarity
     for _ in range(3):
@@ -255,7 +189,7 @@ def _refine(beats: Array, fine: _Bands, duration_s: float) -> Array:
     return straight if _follows(smooth, straight, fine) else smooth
 
 
-def _follows(beats: Array, straight: Array, fine: _Bands) -> bool:
+def _follows(beats: Array, straight: Array, fine: Onsets) -> bool:
     """Whether a song keeps to a click track.
 
     Its onsets then meet the straight grid as well as the wandering one. Where they do not, a
@@ -271,7 +205,7 @@ def _follows(beats: Array, straight: Array, fine: _Bands) -> bool:
     return strong or abs(60.0 / period - round(60.0 / period)) < 0.03
 
 
-def _strength_at(beats: Array, fine: _Bands) -> float:
+def _strength_at(beats: Array, fine: Onsets) -> float:
     """Mean of the strongest onset within 10 ms of each beat."""
     near = scipy.ndimage.maximum_filter1d(fine.mixed, 2 * round(0.010 * fine.fps) + 1)
     return float(near[np.clip(np.round(beats * fine.fps).astype(int), 0, len(near) - 1)].mean())
@@ -312,13 +246,13 @@ def _local_curve(times: Array, trust: Array, i: int, spread: float = 4.0) -> flo
     return float(np.polyfit(x, times[low:high], 2, w=np.sqrt(weight))[-1])
 
 
-def _without_off_beats(beats: Array, bands: _Bands) -> Array:
+def _without_off_beats(beats: Array, bands: Onsets) -> Array:
     """Drop every second beat of a slow song that was tracked in eighths.
 
     In a ballad with eighths on the hi-hat the off-beats stand out in no band by themselves, but
     kick, snare and chords leave them alone.
     """
-    accent = _onset_at(beats, bands)[:2].sum(axis=0)
+    accent = onset_at(beats, bands)[:2].sum(axis=0)
     halves = accent[0::2].mean(), accent[1::2].mean()
     period = float(np.median(np.diff(beats)))
     if len(beats) < 8 or min(halves) >= _OFF_BEAT * max(halves):
@@ -328,7 +262,7 @@ def _without_off_beats(beats: Array, bands: _Bands) -> Array:
     return beats[int(np.argmax(halves)) :: 2]
 
 
-def _on_the_beat(beats: Array, bands: _Bands, features: Features, duration_s: float) -> Array:
+def _on_the_beat(beats: Array, bands: Onsets, features: Features, duration_s: float) -> Array:
     """Move to the other foot where a fast song was tracked on two and four.
 
     At 190 BPM a beat of 95 is as good, but it must hold the downbeats.
@@ -338,22 +272,15 @@ def _on_the_beat(beats: Array, bands: _Bands, features: Features, duration_s: fl
         return beats
     between = beats[:-1] + 0.5 * np.diff(beats)
     halves = np.sort(np.concatenate([beats, between]))
-    if not starts_between_beats(halves, _onset_at(halves, bands), features, RATE):
+    if not starts_between_beats(halves, onset_at(halves, bands), features, RATE):
         return beats
     ends = np.asarray([beats[0] - 0.5 * period, beats[-1] + 0.5 * period])
     moved = np.concatenate([ends[:1], between, ends[1:]])
     return np.asarray(moved[(moved >= 0) & (moved < duration_s)])
 
 
-def _onset_at(beats: Array, bands: _Bands) -> Array:
-    """Strongest onset within 30 ms of each beat, per band; shape (3, beats)."""
-    near = scipy.ndimage.maximum_filter1d(np.minimum(bands.onset, _LOUDEST), 7, axis=1)
-    frames = np.round(beats * bands.fps).astype(int)
-    return np.asarray(near[:, np.clip(frames, 0, near.shape[1] - 1)])
-
-
-def _confidence(beats: Array, bands: _Bands) -> float:
+def _confidence(beats: Array, bands: Onsets) -> float:
     """Onset strength on the beats against the mean of the rest, squeezed into [0, 1]."""
-    on_beat = float(_onset_at(beats, bands).mean())
-    anywhere = float(np.minimum(bands.onset, _LOUDEST).mean())
+    on_beat = float(onset_at(beats, bands).mean())
+    anywhere = float(np.minimum(bands.onset, LOUDEST).mean())
     return float(np.clip(1.0 - anywhere / (on_beat + 1e-9), 0.0, 1.0))
