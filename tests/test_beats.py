@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.beats import _find_bars, _local_curve, track_beats
+from pipeline.bars import bars_of, starts_between_beats
+from pipeline.beats import METHODS, _local_curve, track_beats
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE, BeatGrid
 from tests.songs import clicks, short_song
@@ -134,28 +135,78 @@ def test_a_pickup_does_not_move_the_bars() -> None:
     assert bars_found(grid, song.grid) > 0.9
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.02])
+def test_librosa_finds_the_same_beats_where_the_pulse_is_plain(drift: float) -> None:
+    song = short_song(16, bpm=116, drift=drift)
+    grid = track_beats(song.mixture, "librosa")
+    assert_legal(grid, 20.0)
+    away = away_ms(grid, np.asarray(song.grid.beats_s))
+    assert abs(np.median(away)) < 15.0
+    assert np.percentile(np.abs(away - np.median(away)), 95) < 25.0
+    assert bars_found(grid, song.grid) > 0.9
+
+
+def test_another_method_is_refused() -> None:
+    with pytest.raises(ValueError, match=f"named guess: use {' or '.join(METHODS)}"):
+        track_beats(clicks(np.arange(0, 8, 0.5), 8.0), "guess")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_silence_has_no_beats_whoever_looks(method: str) -> None:
+    assert track_beats(np.zeros((2, 5 * SAMPLE_RATE), dtype=np.float32), method) == BeatGrid()
+
+
+def test_a_slow_ballad_is_not_counted_in_eighths() -> None:
+    song = short_song(9700, bpm=61)
+    assert track_beats(song.mixture).bpm == pytest.approx(61, rel=0.02)
+
+
+def test_a_fast_song_is_on_one_and_three_where_it_is_counted_by_halves() -> None:
+    song = short_song(4003, bpm=190)
+    grid = track_beats(song.mixture)
+    ratio = grid.bpm / 190
+    assert ratio == pytest.approx(0.5, rel=0.02) or ratio == pytest.approx(1.0, rel=0.02)
+    true = np.asarray(song.grid.downbeats_s)[1:-1]
+    assert np.abs(true[:, None] - np.asarray(grid.beats_s)[None]).min(axis=1).max() < 0.03
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_bars_that_start_between_the_beats_are_noticed(shift: int) -> None:
+    """The harmony turns and the low end is struck every eight halves, on or off the beat."""
+    halves_s = 0.25 * np.arange(1, 161)
+    on_bar = np.arange(160) % 8 == shift
+    accents = np.stack([np.where(on_bar, 3.0, 0.5), np.ones(160), np.ones(160)])
+    frames = np.arange(round(41 * 22_050 / 1024)) * 1024 / 22_050
+    bar = np.floor((frames - halves_s[shift]) / 2.0).astype(int)
+    notes = np.eye(12)[:, (5 * bar) % 12]
+    features = notes, notes, np.zeros((40, len(frames)))
+    assert starts_between_beats(halves_s, accents, features, 22_050) == bool(shift)
+
+
 @needs_audio
 @pytest.mark.parametrize("name", ["potassium", "sodium"])
 def test_real_songs_made_to_a_click(name: str) -> None:
     folder = AUDIO / "stems" / name
     parts = [decode(folder / f"{part}.ogg").samples for part in ("vocals", "accompaniment")]
-    truth = np.loadtxt(folder / "beats.txt")[:, 0]
+    truth, place = np.loadtxt(folder / "beats.txt").T
+    downbeats = truth[place == 1]
     grid = track_beats(parts[0] + parts[1])
     assert mir_eval.beat.f_measure(truth, np.asarray(grid.beats_s)) > 0.95
     away = away_ms(grid, truth)
     assert abs(np.median(away)) < 12.0
     assert np.percentile(np.abs(away - np.median(away)), 95) < 5.0
+    assert mir_eval.beat.f_measure(downbeats, np.asarray(grid.downbeats_s)) > 0.95
 
 
 @pytest.mark.parametrize("beats_per_bar", [3, 4])
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_bars_start_where_the_evidence_is(beats_per_bar: int, first: int) -> None:
     evidence = np.where(np.arange(40) % beats_per_bar == first, 2.0, -0.5)
-    assert _find_bars(evidence) == (beats_per_bar, first)
+    assert bars_of(evidence) == (beats_per_bar, first)
 
 
 def test_bars_have_four_beats_when_nothing_speaks_for_three() -> None:
-    assert _find_bars(np.zeros(40))[0] == 4
+    assert bars_of(np.zeros(40))[0] == 4
 
 
 @settings(deadline=None, max_examples=50)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.key import SURE, find_key, key_of_profile
+from pipeline.codec import decode
+from pipeline.key import SURE, find_key, find_tuning, key_of_profile
 from pipeline.types import SAMPLE_RATE, Key
-from tests.songs import clicks, short_song
+from tests.songs import clicks, short_song, sine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from pipeline.types import Mode, Signal
 
     Floats = npt.NDArray[np.float64]
+
+AUDIO = Path(__file__).parents[2] / "shared" / "audio"
+needs_audio = pytest.mark.skipif(
+    not AUDIO.is_dir(), reason="the folder shared/audio beside the repository is absent"
+)
 
 DEGREES: dict[Mode, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -122,3 +130,65 @@ def test_noise_has_no_key(seed: int) -> None:
 
 def test_clicks_have_no_key() -> None:
     assert find_key(clicks(np.arange(0, 8, 0.25), 8.0)) is None
+
+
+@pytest.mark.parametrize("tune", [1.0, 1.06])
+def test_drums_have_no_key_that_is_sure(tune: float) -> None:
+    """A kick, a snare and a tom, each on its own pitch, none of which makes a scale."""
+    rng = np.random.default_rng(5)
+    time_s = np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE
+    pitches_hz = np.asarray([52.0, 186.0, 140.0, 332.0]) * tune
+    strokes = [
+        np.sin(2 * np.pi * hz * (1 + 2 * np.exp(-time_s / 0.03)) * time_s) * np.exp(-time_s / 0.06)
+        + rng.normal(0.0, 0.5, len(time_s)) * np.exp(-time_s / 0.05)
+        for hz in pitches_hz
+    ]
+    mono = 0.3 * np.concatenate(strokes * 8)
+    found = find_key(np.asarray([mono, mono], dtype=np.float32))
+    assert found is None or found.confidence < SURE
+
+
+@pytest.mark.parametrize("cents", [-45, -20, 0, 10, 30])
+def test_the_tuning_of_a_cadence(cents: int) -> None:
+    assert find_tuning(chords(CADENCE, cents=cents)) == pytest.approx(cents / 100, abs=0.03)
+
+
+@pytest.mark.parametrize("cents", [-30, 0, 30])
+def test_the_tuning_of_a_composed_song(cents: int) -> None:
+    mixture = short_song(11, bpm=112.0).mixture
+    rate = SAMPLE_RATE * 2.0 ** (cents / 1200)
+    tuned = soxr.resample(mixture.T, rate, SAMPLE_RATE).T
+    assert find_tuning(tuned) == pytest.approx(cents / 100, abs=0.05)
+
+
+@pytest.mark.parametrize("frequency_hz", [220.0, 261.63, 987.77])
+def test_the_tuning_of_a_sine(frequency_hz: float) -> None:
+    sharp = sine(frequency_hz * 2.0 ** (0.25 / 12), 3.0, peak=0.3)
+    assert find_tuning(sharp) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((2, 0), dtype=np.float32),
+        np.zeros((2, 3 * SAMPLE_RATE), dtype=np.float32),
+        np.random.default_rng(0).normal(0, 0.1, (2, 3 * SAMPLE_RATE)).astype(np.float32),
+        clicks(np.arange(0, 8, 0.25), 8.0),
+    ],
+    ids=["empty", "silence", "noise", "clicks"],
+)
+def test_without_pitch_there_is_no_tuning(samples: Signal) -> None:
+    assert find_tuning(samples) == 0.0
+
+
+@needs_audio
+@pytest.mark.parametrize(
+    ("name", "stated"), [("hydrogen", "D major"), ("potassium", "C major"), ("sodium", "G minor")]
+)
+def test_real_songs_are_in_their_key_or_unsure(name: str, stated: str) -> None:
+    folder = AUDIO / "stems" / name
+    parts = [decode(folder / f"{part}.ogg").samples for part in ("vocals", "accompaniment")]
+    found = find_key(parts[0] + parts[1])
+    assert found is not None
+    assert str(found) == stated or found.confidence < SURE
+    assert abs(find_tuning(parts[0] + parts[1])) < 0.05
