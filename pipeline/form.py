@@ -106,13 +106,22 @@ def _crop(plan: Plan, start_s: float, end_s: float) -> Plan:
 
     length = end_s - start_s
     return replace(
-        plan,
+        _entering(plan, max(0.0, plan.voice_enters_s - start_s)),
         vocals=moved(plan.vocals),
         backing=moved(plan.backing),
         length_s=length,
-        voice_enters_s=max(0.0, plan.voice_enters_s - start_s),
         fade_out_s=plan.fade_out_s if end_s == plan.length_s else min(2.0, length / 4),
         sections=(Section(start_s=0.0, end_s=length),),
+    )
+
+
+def _entering(plan: Plan, enters_s: float) -> Plan:
+    """Let the voice enter at another moment, in words too."""
+    before, now = (f"enters at {clock(time_s)}" for time_s in (plan.voice_enters_s, enters_s))
+    return replace(
+        plan,
+        voice_enters_s=enters_s,
+        reasons=tuple(reason.replace(before, now) for reason in plan.reasons),
     )
 
 
@@ -132,7 +141,12 @@ def _alternate(plan: Plan, phrases: Array, vocals: SongFacts, backing: SongFacts
             sections.append(Section(start_s=start, end_s=end))
         others_turn = sections[-1].voice == "vocals"
     if all(section.voice == "vocals" for section in sections):
-        return _as_a_whole(plan, f"{backing.title} has no voice to take turns with")
+        why = (
+            f"has no turn of {TURN_BARS} bars to sing"
+            if spans
+            else "has no voice to take turns with"
+        )
+        return _as_a_whole(plan, f"{backing.title} {why}")
     reason = f"The voices take turns every {TURN_BARS} bars."
     return replace(plan, sections=_joined(sections), reasons=(*plan.reasons, reason))
 
@@ -141,39 +155,52 @@ def _morph(
     plan: Plan, phrases: Array, vocals: SongFacts, backing: SongFacts, *, back: bool
 ) -> Plan:
     """Open as one song, pass through the mash-up and end as the other, a third each."""
+    too_short = _as_a_whole(plan, "the songs are too short to turn one into the other")
+    if not phrases.size:
+        return _as_a_whole(plan, "without beats one song cannot turn into the other")
     low, high = _reach(plan, vocals)
     if back and low > 0:  # the opening song must be there from the start
         later = phrases[phrases >= low]
         if not later.size:
-            return _as_a_whole(plan, "the songs are too short to turn one into the other")
+            return too_short
         plan = _crop(plan, float(later[0]), plan.length_s)
         phrases = later - later[0]
         low, high = _reach(plan, vocals)
     inside = phrases[(phrases > max(0.0, low)) & (phrases < min(high, plan.length_s))]
     if len(inside) < 2:
-        return _as_a_whole(plan, "the songs are too short to turn one into the other")
+        return too_short
     thirds = np.asarray([1, 2]) / 3 * min(high, plan.length_s)
     first, second = (float(inside[np.argmin(np.abs(inside - third))]) for third in thirds)
     if first >= second:
-        return _as_a_whole(plan, "the songs are too short to turn one into the other")
-    opening: Role = "vocals" if back else "backing"
-    ending: Role = "backing" if back else "vocals"
+        return too_short
     end = min(plan.length_s, high)
     morph_s = MORPH_BARS * backing.grid.beats_per_bar * 60.0 / plan.bpm
-    sections = (
-        Section(start_s=0.0, end_s=first, voice=opening, band=opening),
-        Section(start_s=first, end_s=second, morph_s=min(morph_s, first) if back else 0.0),
-        Section(
-            start_s=second,
-            end_s=end,
-            voice=ending,
-            band=ending,
-            morph_s=0.0 if back else min(morph_s, second - first),
-        ),
+    if not back:
+        plan = _entering(plan, max(plan.voice_enters_s, first))
+    titles = (vocals.title, backing.title) if back else (backing.title, vocals.title)
+    reason = f"It opens as {titles[0]}; from {clock(second)} on it is {titles[1]}."
+    return replace(
+        plan,
+        sections=_thirds(first, second, end, morph_s, back=back),
+        length_s=end,
+        reasons=(*plan.reasons, reason),
     )
-    titles = {"vocals": vocals.title, "backing": backing.title}
-    reason = f"It opens as {titles[opening]}; from {clock(second)} on it is {titles[ending]}."
-    return replace(plan, sections=sections, length_s=end, reasons=(*plan.reasons, reason))
+
+
+def _thirds(
+    first: float, second: float, end: float, morph_s: float, *, back: bool
+) -> tuple[Section, ...]:
+    """One song, the mash-up, the other song; it is the vocal song's band that is morphed."""
+    opening: Role = "vocals" if back else "backing"
+    ending: Role = "backing" if back else "vocals"
+    into_middle, into_end = (
+        (min(morph_s, first), 0.0) if back else (0.0, min(morph_s, second - first))
+    )
+    return (
+        Section(start_s=0.0, end_s=first, voice=opening, band=opening),
+        Section(start_s=first, end_s=second, morph_s=into_middle),
+        Section(start_s=second, end_s=end, voice=ending, band=ending, morph_s=into_end),
+    )
 
 
 def _reach(plan: Plan, vocals: SongFacts) -> tuple[float, float]:
