@@ -230,11 +230,7 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
     backing_end = _heard(backing_layer, backing.duration_s)
     length = min(backing_end, voice_end + outro)
     if voice_end <= 0 or (vocals.sung and _heard(voice_layer, vocals.sung[0][0]) >= length):
-        raise RecipeError(
-            f"With a nudge of {recipe.nudge} nothing that is sung in {vocals.title} would be heard "
-            f"over {backing.title}.",
-            hint="Choose another nudge, or a longer backing.",
-        )
+        raise _nothing_heard(vocals, backing, recipe.nudge)
     enters = max(0.0, _heard(voice_layer, time_at(vocals.grid, np.asarray([first_sung]))[0]))
     return Plan(
         vocals=voice_layer,
@@ -253,6 +249,14 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
             *reasons.length_warnings(vocals, backing, voice_end, backing_end),
         ),
     )
+
+
+def _nothing_heard(vocals: SongFacts, backing: SongFacts, nudge: int) -> RecipeError:
+    what = f"nothing that is sung in {vocals.title} would be heard over {backing.title}."
+    if nudge:
+        hint = "Choose another nudge, or a longer backing."
+        return RecipeError(f"With a nudge of {nudge} {what}", hint=hint)
+    return RecipeError(f"N{what[1:]}", hint="Choose a longer backing.")
 
 
 def _plan_without_beats(vocals: SongFacts, backing: SongFacts) -> Plan:

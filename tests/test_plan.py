@@ -209,6 +209,13 @@ def test_a_nudge_that_leaves_no_voice_is_refused(nudge: int) -> None:
         plan(short, short, Recipe(nudge=nudge), sung=((4.0, 18.0),))
 
 
+def test_a_backing_without_room_for_the_pickup_is_refused() -> None:
+    short = song(60, duration_s=4.0, first_s=0.3)
+    with pytest.raises(RecipeError, match=r"^Nothing that is sung in A song would be") as caught:
+        plan(short, short, sung=((2.0, 3.0),))
+    assert caught.value.hint == "Choose a longer backing."
+
+
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("beats", [(), (1.0,)])
 def test_without_beats_the_songs_are_laid_over_each_other(

@@ -82,8 +82,8 @@ def key(tonic: int, mode: Literal["major", "minor"] = "major", confidence: float
         (
             *(key(0), key(4), "match", -1),
             (
-                "The vocals are shifted down 1 semitone, in neighbouring keys, which share all notes"
-                " but one: C major over E major."
+                "The vocals are shifted down 1 semitone, in neighbouring keys, which share all"
+                " notes but one: C major over E major."
             ),
         ),
         (
