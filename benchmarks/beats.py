@@ -28,7 +28,7 @@ from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE, BeatGrid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pipeline.types import Signal
 
@@ -87,12 +87,57 @@ def annotated_songs(folder: Path) -> Iterator[Annotated]:
         )
 
 
+OCTAVE_SONGS = 48
+
+
+def print_octaves(console: Console) -> None:
+    """Print how often the tempo of composed songs of 60 to 190 BPM is found, and how often bars."""
+    table = Table("true BPM", "songs", "right", "double", "half", "other", "metre", "bars F")
+    rows: dict[str, list[tuple[str, bool, float]]] = defaultdict(list)
+    for number in range(OCTAVE_SONGS):
+        bpm = round(60.0 + 130.0 * number / (OCTAVE_SONGS - 1), 1)
+        song = compose(
+            700 + number,
+            bpm=bpm,
+            drift=(0.0, 0.02, 0.0, 0.03)[number % 4],
+            swing=(0.0, 0.33, 0.0)[number % 3],
+            beats_per_bar=3 if number % 6 == 5 else 4,
+            pickup_beats=(0, 1, 0, 2, 0)[number % 5],
+            duration_s=36.0,
+            intro_bars=2,
+        )
+        grid = track_beats(song.mixture)
+        octave = round(np.log2(max(grid.bpm, 1.0) / bpm))
+        near = abs(grid.bpm / bpm / 2.0**octave - 1.0) < 0.02
+        word = {0: "right", 1: "double", -1: "half"}.get(octave, "other") if near else "other"
+        bars = mir_eval.beat.f_measure(
+            np.asarray(song.grid.downbeats_s), np.asarray(grid.downbeats_s)
+        )
+        decade = f"{20 * int(bpm // 20)}-{20 * int(bpm // 20) + 20}"
+        rows[decade].append((word, grid.beats_per_bar == song.grid.beats_per_bar, bars))
+        rows["all"].append(rows[decade][-1])
+    for name in sorted(rows, key=lambda key: (key == "all", len(key), key)):
+        words, metres, bars_f = zip(*rows[name], strict=True)
+        counts = [str(words.count(word)) for word in ("right", "double", "half", "other")]
+        table.add_row(
+            name, str(len(words)), *counts, f"{np.mean(metres):.0%}", f"{np.mean(bars_f):.2f}"
+        )
+    console.print(table)
+
+
 def track_with_librosa(samples: Signal) -> BeatGrid:
     """Find beats as librosa does when left to itself; it knows no downbeats."""
     rate = 22_050
     mono = librosa.resample(samples.mean(axis=0), orig_sr=SAMPLE_RATE, target_sr=rate)
     tempo, beats = librosa.beat.beat_track(y=mono, sr=rate, units="time")
     return BeatGrid(beats_s=tuple(beats.tolist()), bpm=float(np.atleast_1d(tempo)[0]))
+
+
+TRACKERS: dict[str, Callable[[Signal], BeatGrid]] = {
+    "vocal": track_beats,
+    "librosa, refined": lambda samples: track_beats(samples, "librosa"),
+    "librosa": track_with_librosa,
+}
 
 
 def offsets_ms(found: Array, truth: Array) -> Array:
@@ -141,7 +186,7 @@ def main() -> int:
     for group in (annotated_songs(folder), composed_songs()):
         for song in group:
             true_bpm = 60.0 / float(np.median(np.diff(song.beats_s)))
-            for name, track in (("vocal", track_beats), ("librosa", track_with_librosa)):
+            for name, track in TRACKERS.items():
                 grid = track(song.samples)
                 row = scores(song, grid)
                 rows[name].append(row)
@@ -152,7 +197,9 @@ def main() -> int:
         table.add_row(
             "mean", "", name, "", *_cells([mean_of(c) for c in zip(*measured, strict=True)])
         )
-    Console().print(table)
+    console = Console(width=100)
+    console.print(table)
+    print_octaves(console)
     return 0
 
 
