@@ -72,7 +72,7 @@ def find_key(samples: Signal) -> Key | None:
         None for silence and for sounds without pitch.
     """
     mono = _mono(samples)
-    return None if mono is None else key_of_profile(_pitch_classes(mono))
+    return None if mono is None else key_of_profile(_pitch_classes(mono, _tuning(mono)))
 
 
 def find_tuning(samples: Signal) -> float:
@@ -90,7 +90,12 @@ def find_tuning(samples: Signal) -> float:
         [-0.5, 0.5); 0 when the sound has no pitch or no common tuning.
     """
     mono = _mono(samples)
-    return 0.0 if mono is None else _tuning(mono)
+    tuning = 0.0 if mono is None else _tuning(mono)
+    if mono is None or not tuning:
+        return 0.0
+    key = key_of_profile(_pitch_classes(mono, tuning))
+    # The shell of a drum rings on a pitch of its own.
+    return tuning if key is not None and key.confidence > 0.0 else 0.0
 
 
 def key_of_profile(profile: Profile) -> Key | None:
@@ -127,7 +132,7 @@ def _mono(samples: Signal) -> Mono | None:
     return mono if mono.shape[0] >= RATE and np.any(mono) else None
 
 
-def _pitch_classes(mono: Mono) -> Profile:
+def _pitch_classes(mono: Mono, tuning: float) -> Profile:
     """Mean strength of C, Db, ... B; shape (12,)."""
     import librosa  # noqa: PLC0415 - half a second that a caller without keys need not pay
 
@@ -140,7 +145,7 @@ def _pitch_classes(mono: Mono) -> Profile:
             fmin=librosa.note_to_hz("C1"),
             n_bins=_OCTAVES * bins,
             bins_per_octave=bins,
-            tuning=_BINS * _tuning(mono),
+            tuning=_BINS * tuning,
         )
     )
     level = np.log1p(_COMPRESSION / level.max() * level)
