@@ -38,6 +38,7 @@ WARP_TOLERANCE_S = 0.004
 PHRASE_BARS = 4
 
 _MOST_TAKES = 8
+_PHRASE_S = 1.0
 _OFF_PHRASE = 0.08  # what a fit must gain to start on a bar that is no phrase's first
 _FAR_PER_BAR = 0.006  # ... and for each bar away from where the form wants the voice
 _PER_SEMITONE, _PER_FIFTH = 0.03, 0.05  # a semitone costs less than a fifth of distance gains
@@ -229,7 +230,7 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
     voice_end = _heard(voice_layer, vocals.sung[-1][1] if vocals.sung else vocals.duration_s)
     backing_end = _heard(backing_layer, backing.duration_s)
     length = min(backing_end, voice_end + outro)
-    if voice_end <= 0 or (vocals.sung and _heard(voice_layer, vocals.sung[0][0]) >= length):
+    if voice_end <= 0 or (vocals.sung and _heard(voice_layer, _first_phrase_s(vocals)) >= length):
         raise _nothing_heard(vocals, backing, recipe.nudge)
     enters = max(0.0, _heard(voice_layer, time_at(vocals.grid, np.asarray([first_sung]))[0]))
     return Plan(
@@ -261,7 +262,7 @@ def _nothing_heard(vocals: SongFacts, backing: SongFacts, nudge: int) -> RecipeE
 
 def _plan_without_beats(vocals: SongFacts, backing: SongFacts) -> Plan:
     """Lay one song over the other as they are: there is no pulse to align."""
-    enters = vocals.sung[0][0] if vocals.sung else 0.0
+    enters = _first_phrase_s(vocals) if vocals.sung else 0.0
     length = min(vocals.duration_s, backing.duration_s)
     as_it_is = LayerPlan(warp=WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0)))
     lost = vocals if len(vocals.grid.beats_s) < 2 else backing
@@ -276,6 +277,12 @@ def _plan_without_beats(vocals: SongFacts, backing: SongFacts) -> Plan:
     )
 
 
+def _first_phrase_s(song: SongFacts) -> float:
+    """When the first passage begins that is long enough to be a phrase, and no shout or residue."""
+    phrases = [start for start, end in song.sung if end - start >= _PHRASE_S]
+    return phrases[0] if phrases else song.sung[0][0]
+
+
 def _sung_downbeat(song: SongFacts) -> int:
     """Index of the downbeat on which the singing starts; a pickup belongs to the next bar.
 
@@ -284,7 +291,7 @@ def _sung_downbeat(song: SongFacts) -> int:
     grid, downbeats = song.grid, downbeat_indices(song.grid)
     if not song.sung:
         return int(downbeats[0])
-    start = position_at(grid, np.asarray([song.sung[0][0]]))[0]
+    start = position_at(grid, np.asarray([_first_phrase_s(song)]))[0]
     # Up to two and a half beats before a downbeat are heard as leading into it.
     pickup = 0.625 * grid.beats_per_bar
     earliest = start - grid.beats_per_bar + pickup
@@ -305,7 +312,9 @@ def _entry_beat(vocals: SongFacts, backing: SongFacts, pace: float) -> int:
     bars = downbeat_indices(grid)
     first_sung = _sung_downbeat(vocals)
     sung_at = (
-        position_at(vocals.grid, np.asarray([vocals.sung[0][0]]))[0] if vocals.sung else first_sung
+        position_at(vocals.grid, np.asarray([_first_phrase_s(vocals)]))[0]
+        if vocals.sung
+        else first_sung
     )
     start, third, half = position_at(grid, np.asarray([0, 1 / 3, 1 / 2]) * backing.duration_s)
     roomy = bars[bars - (first_sung - sung_at) / pace >= start]

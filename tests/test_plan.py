@@ -565,3 +565,15 @@ def test_tuning_adds_to_the_shift() -> None:
     made = plan(*pair)
     assert made.vocals.semitones == pytest.approx(2.3)
     assert "up 2 semitones" in " ".join(made.reasons)
+
+
+def test_a_shout_is_not_taken_for_the_first_phrase() -> None:
+    grid = steady_grid(120.0, 60.0)
+    song = song_facts(grid, 60.0)
+    plain = replace(song, sung=((16.0, 24.0),))
+    with_shout = replace(song, sung=((3.1, 3.7), (16.0, 24.0)))
+    plans = [make_plan(voice, song, Recipe()) for voice in (plain, with_shout)]
+    assert plans[0].vocals.warp == plans[1].vocals.warp
+    # Where there is nothing longer, the shouts are the song.
+    only = make_plan(replace(song, sung=((16.1, 16.7),)), song, Recipe())
+    assert only.vocals.warp == plans[0].vocals.warp
