@@ -88,17 +88,22 @@ def beat_features(stem: Signal, grid: BeatGrid) -> BeatFeatures:
     pitches = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
     sound = _per_step(_filtered(mono, np.vstack([pitches, _mel(_WINDOW)]), _HOP), edges, _HOP)
     chroma, bands = sound[:12], sound[12:]
-    level = bands.sum(axis=0)
-    loud = float(np.percentile(level[level >= _SILENT * level.max()], 90)) + _TINY
+    loud = _loud(bands)
     fast = np.log1p(1e3 * _filtered(mono, _mel(_FAST_WINDOW), _FAST_HOP) / loud)
     flux = np.maximum(0.0, np.diff(fast, axis=1, prepend=fast[:, :1])).sum(axis=0)
     sixteenths = time_at(grid, (np.arange(STEPS * len(grid.beats_s) + 1) - 0.5) / STEPS)
     onsets = _per_step(flux[None], sixteenths, _FAST_HOP).reshape(-1, STEPS).T
     return BeatFeatures(
-        chroma=_standardised(np.log1p(100.0 * chroma / loud)),
+        chroma=_standardised(np.log1p(10.0 * chroma / _loud(chroma))),
         onsets=onsets / (onsets.mean() + _TINY),
         bands=bands / loud,
     )
+
+
+def _loud(rows: Array) -> float:
+    """Power of the loud ones among the beats that sound, never 0."""
+    level = rows.sum(axis=0)
+    return float(np.percentile(level[level >= _SILENT * level.max()], 90)) + _TINY
 
 
 def _mel(window: int) -> Bank:

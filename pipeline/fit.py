@@ -124,9 +124,12 @@ def _overlay(
     rhythm = _likeness(sung.onsets[:, :count], backing.onsets[:, here], weight)
     room = 1.0 - _buried(sung.bands[:, :count], backing.bands[:, here])
     merit = _RHYTHM * rhythm + _ROOM * room - _SUNG * (1.0 - heard)
+    matches = {s: float(meeting[pitch, (pitch + s) % 12].sum()) for s in shifts}
     for semitones, cost in shifts.items():
-        chroma = float(meeting[pitch, (pitch + semitones) % 12].sum())
-        yield semitones, chroma, chroma + merit - cost
+        chroma = matches[semitones]
+        # Keys may agree by name though the notes that are sung do not: then nothing is moved.
+        if chroma >= matches.get(0, chroma):
+            yield semitones, chroma, chroma + merit - cost
 
 
 def _likeness(a: Array, b: Array, weight: Array) -> float:

@@ -103,6 +103,14 @@ def test_of_equal_fits_the_cheaper_is_taken(cheap: Choices, best: tuple[int, int
     assert first.score - second.score == pytest.approx(0.1)
 
 
+def test_a_shift_that_makes_the_match_worse_is_never_taken() -> None:
+    wishes = Choices(paces={"same": 0.0}, starts={12: 0.0}, shifts={0: 9.0, 1: 0.0, -2: 0.0})
+    assert [fit.semitones for fit in rank_fits(voice(), backing(12), 8, wishes)] == [0]
+    # Where the user has asked for one, there is nothing to compare it with.
+    asked = Choices(paces={"same": 0.0}, starts={12: 0.0}, shifts={1: 0.0})
+    assert [fit.semitones for fit in rank_fits(voice(), backing(12), 8, asked)] == [1]
+
+
 def test_stretching_costs() -> None:
     alike = plain_features(BEATS)
     wanted = Choices(paces={"same": 0.0, "double": 0.1}, starts={4: 0.0}, shifts={0: 0.0})
