@@ -205,7 +205,7 @@ class Recipe:
         "how the voice is cleaned",
         choices={
             "mask": "a soft mask, with the accompaniment as the noise reference",
-            "threshold": "lower what does not stand out from the residue in its pauses",
+            "threshold": "lower what does not stand out from the residue in pauses",
         },
     )
     nudge: int = _option(

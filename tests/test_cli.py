@@ -80,6 +80,7 @@ def test_merge_with_report_and_stems(
         "Find the beats",
         "Find the keys",
         "Plan the mash-up",
+        "Clean the voices",
         "Bring the songs to one tempo and key",
         "Set the levels",
         "Mix the layers",
@@ -510,9 +511,10 @@ def test_help_fits_and_is_complete(
     text = capsys.readouterr().out
     assert caught.value.code == 0
     assert max(map(len, text.splitlines())) <= 100
+    flags = [f"--{option.name.replace('_', '-')}" for option in OPTIONS]
     options = {
         "": ["merge", "separate", "analyse", "SPLEETER_MODEL_URL", "exit codes"],
-        "merge": ["--output", "--report", "--stems", "--quiet", *(f"--{o.name}" for o in OPTIONS)],
+        "merge": ["--output", "--report", "--stems", "--quiet", *flags],
         "separate": ["--output", "--separator", "--quiet", "SONG"],
         "analyse": ["--json", "--quiet", "SONG"],
     }
