@@ -18,15 +18,16 @@ from pipeline.errors import (
     NoBackingError,
     NoVoiceError,
     OutputError,
+    RecipeError,
     StageError,
     UserError,
 )
+from pipeline.grids import apply_warp
 from pipeline.merge import merge
-from pipeline.plan import apply_warp
 from pipeline.recipe import Recipe
 from pipeline.types import SAMPLE_RATE, BeatGrid, MergeResult, Progress, Song, Stage, Stems
 from tests.audio_files import sines, write_pcm
-from tests.pair import Pair, Shares, TrueStems, write_song
+from tests.pair import Pair, Shares, TrueStems, write_pair, write_song
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pipeline.separate import Separator
     from pipeline.types import LayerPlan, OnFraction, Signal
 
-STAGES = [stage for stage in Stage if stage is not Stage.FETCH]
+STAGES = [stage for stage in Stage if stage not in {Stage.FETCH, Stage.DRAW}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +48,14 @@ class Made:
     result: MergeResult
     told: list[Progress]
     mix: Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Band:
+    """A song in which nobody sings, and a separator that knows it and a singer."""
+
+    path: Path
+    separator: TrueStems
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +239,13 @@ def call_off_at(stage: Stage, fraction: float = 0.0) -> Callable[[Progress], Non
 
 
 @pytest.mark.parametrize(
-    ("stage", "fraction"), [*((stage, 0.0) for stage in STAGES), (Stage.ENCODE, 1.0)]
+    ("stage", "fraction"),
+    [
+        *((stage, 0.0) for stage in STAGES),
+        (Stage.ENCODE, 1.0),
+        (Stage.DRAW, 0.0),
+        (Stage.DRAW, 1.0),
+    ],
 )
 def test_called_off_leaves_nothing(
     small_pair: Pair, tmp_path: Path, temp_dir: Path, stage: Stage, fraction: float
@@ -246,6 +261,7 @@ def test_called_off_leaves_nothing(
             separator=small_pair.separator,
             format="wav",
             stems=True,
+            picture=stage is Stage.DRAW,
             on_progress=call_off_at(stage, fraction),
         )
     assert list(out_dir.iterdir()) == []
@@ -349,25 +365,12 @@ def test_a_song_must_have_what_it_is_to_give(
     assert str(caught.value) == sentence
 
 
-def test_a_backing_that_never_had_a_voice(small_pair: Pair, tmp_path: Path) -> None:
-    band = compose(5, duration_s=5.5, bpm=170.0, intro_bars=0, voice=False)
-    result = merge(
-        small_pair.vocals,
-        write_song(tmp_path / "band.wav", band),
-        Recipe(),
-        tmp_path,
-        separator=TrueStems(small_pair.vocal_song, band),
-        format="wav",
-    )
-    assert lufs(read(result.path)) == pytest.approx(-14.0, abs=0.5)
-
-
 def test_songs_without_a_beat_are_laid_over_each_other(
     small_pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drone = write_pcm(tmp_path / "drone.wav", sines(6.0, SAMPLE_RATE), SAMPLE_RATE)
     # What the tracker makes of a drone is its own affair; here it hears nothing.
-    monkeypatch.setattr("pipeline.merge.track_beats", lambda _: BeatGrid())
+    monkeypatch.setattr("pipeline.merge.track_beats", lambda *_: BeatGrid())
     result = merge(drone, small_pair.backing, Recipe(), tmp_path, separator=Shares(), format="wav")
     assert "No beat was found in drone, so the songs are not aligned." in result.notes
     assert result.grids == {"vocals": BeatGrid(), "backing": BeatGrid()}
@@ -414,3 +417,111 @@ def test_a_size_that_cannot_be_kept(small_pair: Pair, tmp_path: Path) -> None:
 
 def test_songs_are_read_as_they_were_composed(small_pair: Pair) -> None:
     np.testing.assert_array_equal(decode(small_pair.vocals).samples, small_pair.vocal_song.mixture)
+
+
+@pytest.fixture(scope="module")
+def band(small_pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Band:
+    song = compose(5, duration_s=5.5, bpm=170.0, intro_bars=0, voice=False)
+    path = write_song(tmp_path_factory.mktemp("band") / "band.wav", song)
+    return Band(path=path, separator=TrueStems(small_pair.vocal_song, song))
+
+
+def test_automatic_roles_let_the_one_sing_who_can(
+    small_pair: Pair, band: Band, tmp_path: Path
+) -> None:
+    files = (band.path, small_pair.vocals)
+    with pytest.raises(NoVoiceError):
+        merge(*files, Recipe(), tmp_path, separator=band.separator)
+    result = merge(*files, Recipe(roles="auto"), tmp_path, separator=band.separator, format="wav")
+    assert (result.vocals.title, result.backing.title) == ("voice of", "band")
+    assert result.notes[0].startswith("The roles are swapped: voice of sings")
+    assert lufs(read(result.path)) == pytest.approx(-14.0, abs=0.5)
+
+
+def test_automatic_roles_may_be_those_given(small_pair: Pair, band: Band, tmp_path: Path) -> None:
+    result = merge(
+        *(small_pair.vocals, band.path, Recipe(roles="auto"), tmp_path),
+        separator=band.separator,
+        format="wav",
+    )
+    assert result.vocals.title == "voice of"
+    assert lufs(read(result.path)) == pytest.approx(-14.0, abs=0.5)
+    assert not any("swapped" in note for note in result.notes)
+
+
+def test_another_take_sounds_different(pair: Pair, tmp_path: Path) -> None:
+    mixes, results = [], []
+    for number in (1, 2):
+        result = merge(
+            *(pair.vocals, pair.backing, Recipe(take=number), tmp_path),
+            separator=pair.separator,
+            format="wav",
+        )
+        mixes.append(read(result.path))
+        results.append(result)
+    assert results[0].plan.takes == results[1].plan.takes
+    assert results[1].plan.reasons[-1] == f"This is take 2 of {len(results[1].plan.takes)}."
+    n = min(mix.shape[1] for mix in mixes)
+    assert np.abs(mixes[0][:, :n] - mixes[1][:, :n]).max() > 0.1
+
+
+def test_a_take_that_there_is_not(small_pair: Pair, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="There is no take 8 of"):
+        merge(
+            *(small_pair.vocals, small_pair.backing, Recipe(take=8, key="keep"), tmp_path),
+            separator=small_pair.separator,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flat_voice_is_tuned(small_pair: Pair, tmp_path: Path) -> None:
+    # Played 30 cents slower, as from a tape, and told so.
+    slow = soxr.resample(small_pair.vocal_song.mixture.T, 1.0, 2.0 ** (0.3 / 12)).T
+    voice = tmp_path / "flat.wav"
+    sf.write(voice, slow.T, SAMPLE_RATE, subtype="FLOAT")
+    result = merge(voice, small_pair.backing, Recipe(), tmp_path, separator=Shares(), format="wav")
+    assert result.vocals.tuning == pytest.approx(-0.3, abs=0.1)
+    shift = result.plan.vocals.semitones
+    assert shift - round(shift) == pytest.approx(0.3, abs=0.1)
+    cents = round(100 * (shift - round(shift)))
+    assert f"The vocals are tuned up {cents} cents to meet the backing." in result.plan.reasons
+
+
+@pytest.mark.parametrize(
+    "recipe", [Recipe(level="frame"), Recipe(duck=6.0), Recipe(denoise=0.0, beats="librosa")]
+)
+def test_other_ways_keep_the_levels(small_pair: Pair, tmp_path: Path, recipe: Recipe) -> None:
+    result = merge(
+        *(small_pair.vocals, small_pair.backing, recipe, tmp_path),
+        separator=small_pair.separator,
+        format="wav",
+    )
+    mix = read(result.path)
+    assert lufs(mix) == pytest.approx(-14.0, abs=0.5)
+    assert true_peak_dbtp(mix) <= -1.0
+    assert result.loudness.vocals_to_backing_lu == pytest.approx(1.0, abs=1.0)
+
+
+def test_one_song_turns_into_the_other(tmp_path: Path) -> None:
+    songs = write_pair(
+        tmp_path / "long",
+        seeds=(7, 8),
+        durations_s=(24.0, 24.5),
+        bpms=(190.0, 186.0),
+        intro_bars=0,
+    )
+    result = merge(
+        *(songs.vocals, songs.backing, Recipe(arrange="morph", tempo="backing"), tmp_path),
+        separator=songs.separator,
+        format="wav",
+    )
+    mix = read(result.path)
+    assert mix.shape[1] / SAMPLE_RATE == pytest.approx(result.plan.length_s, abs=0.001)
+    assert lufs(mix) == pytest.approx(-14.0, abs=0.5)
+    assert true_peak_dbtp(mix) <= -1.0
+    first, _, last = result.plan.sections
+    assert (first.band, last.band) == ("backing", "vocals")
+    # The opening is the backing's own song, to the sample where nothing is stretched.
+    opening = slice(0, round((first.end_s - 0.5) * SAMPLE_RATE))
+    own = songs.backing_song.mixture[0, opening]
+    assert np.corrcoef(mix[0, opening], own)[0, 1] > 0.9
