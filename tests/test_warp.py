@@ -9,7 +9,7 @@ import scipy.ndimage
 import scipy.signal
 
 from pipeline.errors import Cancelled
-from pipeline.plan import apply_warp
+from pipeline.grids import apply_warp
 from pipeline.types import SAMPLE_RATE, LayerPlan, WarpMap
 from pipeline.warp import warp
 from tests.songs import clicks, sine
