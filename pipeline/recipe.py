@@ -134,7 +134,7 @@ class Recipe:
         "match",
         "what happens to the pitch of the voice",
         choices={
-            "match": "shift by up to 3 semitones into the key of the backing, if both are clear",
+            "match": "shift by up to 3 semitones to the key of the backing, if both are clear",
             "keep": "leave it as it was sung",
             **_SHIFTS,
         },
