@@ -55,6 +55,12 @@ _SHARES: Mapping[Stage, float] = {
 }
 """Share of the whole that each stage takes, roughly; only the progress bar depends on it."""
 
+_SHARES_UNDRAWN: Mapping[Stage, float] = {
+    stage: share / (1.0 - _SHARES[Stage.DRAW])
+    for stage, share in _SHARES.items()
+    if stage is not Stage.DRAW
+}
+
 _RESIDUE_DB = 25.0  # a stem this far below its song holds nothing that was played or sung
 
 
@@ -115,7 +121,7 @@ def merge(
         `on_progress` called it off.
     """
     names = (vocals_name or vocal_song.name, backing_name or backing_song.name)
-    conductor = Conductor(on_progress, _SHARES)
+    conductor = Conductor(on_progress, _SHARES if picture else _SHARES_UNDRAWN)
     with conductor.stage(Stage.DECODE) as on_fraction:
         first, second = halves(on_fraction)
         song_a = decode(vocal_song, name=names[0], longest_s=longest_s, on_fraction=first)
@@ -228,10 +234,12 @@ def _cast(source_a: _Source, source_b: _Source, recipe: Recipe) -> tuple[_Cast, 
     given: _Cast = {"vocals": source_a, "backing": source_b}
     other: _Cast = {"vocals": source_b, "backing": source_a}
     if recipe.roles == "auto" and _is_playable(other):
+        swapped = f"The roles are swapped: {source_b.facts.title} sings"
+        if not _is_playable(given):
+            return other, (f"{swapped}, because it does not work the other way round.",)
         merits = [score_roles(*_on_paper(cast, recipe)) for cast in (given, other)]
-        if not _is_playable(given) or merits[1] > merits[0]:
-            singer = source_b.facts.title
-            return other, (f"The roles are swapped: {singer} sings, because that fits better.",)
+        if merits[1] > merits[0]:
+            return other, (f"{swapped}, because that fits better.",)
     if not given["vocals"].facts.sung:
         raise NoVoiceError(
             f"No voice was found in {clean_name(source_a.name)}.",

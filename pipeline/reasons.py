@@ -47,10 +47,10 @@ def shift(vocals: SongFacts, backing: SongFacts, wish: str, count: int) -> str:
 def _meeting(apart: int) -> str:
     """Say how two keys meet that lie some semitones apart."""
     if apart == 0:
-        return "so that the keys agree"
+        return "where the keys agree"
     if apart in {5, 7}:
-        return "in neighbouring keys, which share all notes but one"
-    return "where their notes meet those of the backing best"
+        return "where the keys share all notes but one"
+    return "where the notes meet best"
 
 
 def retuning(count: float) -> tuple[str, ...]:
@@ -79,10 +79,16 @@ def tempo(
     vocals: SongFacts, backing: SongFacts, bpm: float, voice: LayerPlan, beat: LayerPlan
 ) -> str:
     """Say which tempo the mash-up takes and what that does to each layer."""
-    return (
-        f"The mash-up runs at {bpm:.0f} BPM: the vocals ({vocals.grid.bpm:.0f}) go "
-        f"{change(voice.stretch)}, the backing ({backing.grid.bpm:.0f}) {change(beat.stretch)}."
-    )
+    sung = _pulled("vocals", "their", vocals.grid.bpm, voice.stretch)
+    played = _pulled("backing", "its", backing.grid.bpm, beat.stretch)
+    return f"The mash-up runs at {bpm:.0f} BPM: {sung}, {played}."
+
+
+def _pulled(name: str, whose: str, bpm: float, stretch: float) -> str:
+    """Say what happens to the tempo of one layer."""
+    if change(stretch) == "as it is":
+        return f"{name} at {whose} own tempo"
+    return f"{name} {change(stretch)} than {whose} {bpm:.0f}"
 
 
 def pace(name: str) -> tuple[str, ...]:
@@ -105,11 +111,16 @@ def entry(enters_s: float, nudge: int) -> str:
 
 def stretch_warnings(voice: LayerPlan, beat: LayerPlan) -> tuple[str, ...]:
     """Warn of a layer that is stretched further than ears forgive."""
-    return tuple(
-        f"The {name} {verb} {change(layer.stretch)}, which can be heard;"
-        " another pair of songs or another pace may sound better."
-        for name, verb, layer in (("vocals", "go", voice), ("backing", "goes", beat))
+    far = [
+        f"{name} {change(layer.stretch)}"
+        for name, layer in (("vocals", voice), ("backing", beat))
         if not 1 / (1 + TOO_FAR) <= layer.stretch <= 1 + TOO_FAR
+    ]
+    if not far:
+        return ()
+    much = " and ".join(far)
+    return (
+        f"{much[0].upper()}{much[1:]} can be heard: other songs or another pace may fit better.",
     )
 
 

@@ -66,32 +66,29 @@ def key(tonic: int, mode: Literal["major", "minor"] = "major", confidence: float
         ),
         (
             *(key(0), key(2), "match", 2),
-            "The vocals are shifted up 2 semitones, so that the keys agree: C major over D major.",
+            "The vocals are shifted up 2 semitones, where the keys agree: C major over D major.",
         ),
         (
             *(key(0), key(9, "minor"), "match", 0),
-            "The vocals keep their pitch, so that the keys agree: C major over A minor.",
+            "The vocals keep their pitch, where the keys agree: C major over A minor.",
         ),
         (
             *(key(0), key(7), "match", 0),
             (
-                "The vocals keep their pitch, in neighbouring keys, which share all notes but one:"
+                "The vocals keep their pitch, where the keys share all notes but one:"
                 " C major over G major."
             ),
         ),
         (
             *(key(0), key(4), "match", -1),
             (
-                "The vocals are shifted down 1 semitone, in neighbouring keys, which share all"
+                "The vocals are shifted down 1 semitone, where the keys share all"
                 " notes but one: C major over E major."
             ),
         ),
         (
             *(key(0), key(2), "match", 0),
-            (
-                "The vocals keep their pitch, where their notes meet those of the backing best:"
-                " C major over D major."
-            ),
+            ("The vocals keep their pitch, where the notes meet best: C major over D major."),
         ),
     ],
 )
@@ -121,8 +118,11 @@ def test_take(number: int, count: int, words: tuple[str, ...]) -> None:
 
 def test_tempo() -> None:
     assert reasons.tempo(song(100), song(121), 110.0, layer(1.1), layer(1 / 1.1)) == (
-        "The mash-up runs at 110 BPM: the vocals (100) go 10 % faster, "
-        "the backing (121) 9 % slower."
+        "The mash-up runs at 110 BPM: vocals 10 % faster than their 100, "
+        "backing 9 % slower than its 121."
+    )
+    assert reasons.tempo(song(100), song(121), 121.0, layer(1.21), layer(1.0)) == (
+        "The mash-up runs at 121 BPM: vocals 21 % faster than their 100, backing at its own tempo."
     )
 
 
@@ -155,15 +155,15 @@ def test_entry(nudge: int, words: str) -> None:
     [
         (1.0, 1.0, []),
         (1.15, 1 / 1.15, []),
-        (1.16, 1.0, ["The vocals go 16 % faster"]),
-        (0.86, 1.0, ["The vocals go 14 % slower"]),
-        (1.0, 1.2, ["The backing goes 20 % faster"]),
-        (1.3, 0.7, ["The vocals go 30 % faster", "The backing goes 30 % slower"]),
+        (1.16, 1.0, ["Vocals 16 % faster"]),
+        (0.86, 1.0, ["Vocals 14 % slower"]),
+        (1.0, 1.2, ["Backing 20 % faster"]),
+        (1.3, 0.7, ["Vocals 30 % faster and backing 30 % slower"]),
     ],
 )
 def test_stretch_warnings(voice: float, beat: float, named: list[str]) -> None:
     warnings = reasons.stretch_warnings(layer(voice), layer(beat))
-    assert [warning.partition(",")[0] for warning in warnings] == named
+    assert [warning.partition(" can be heard: ")[0] for warning in warnings] == named
 
 
 @pytest.mark.parametrize(
