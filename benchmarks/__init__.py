@@ -1,0 +1,1 @@
+"""Numbers against named peers, in one run."""
