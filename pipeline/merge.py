@@ -136,16 +136,18 @@ def merge(
         source_a = _listen(song_a, stems_a, grid_a, names[0])
         on_fraction(0.5)
         source_b = _listen(song_b, stems_b, grid_b, names[1])
-        del song_a, song_b, stems_a, stems_b  # half of all memory in use
+        del song_a, song_b, stems_a, stems_b
     with conductor.stage(Stage.PLAN):
         cast, notes = _cast(source_a, source_b, recipe)
         plan = _decide(cast, recipe)
-        title = " x ".join(source.facts.title for source in cast.values())
+        vocal_facts, backing_facts = cast["vocals"].facts, cast["backing"].facts
+        title = f"{vocal_facts.title} x {backing_facts.title}"
     voices, bands = _prepare(cast, plan, recipe, conductor)
+    del source_a, source_b, cast  # with them go the stems, half of all memory in use
     with conductor.stage(Stage.LEVEL):
         voices, bands = _level(voices, bands, plan, recipe)
     with conductor.stage(Stage.MIX) as on_fraction:
-        beats = warp_grid(cast["backing"].facts.grid, plan.backing, plan.length_s)
+        beats = warp_grid(backing_facts.grid, plan.backing, plan.length_s)
         layers = assemble(voices, bands, plan.sections, beats.beats_s, on_fraction)
         layers = _balance(fade_out(layers, plan.fade_out_s), recipe)
         layers = master(layers, ceiling_for(format))
@@ -158,11 +160,11 @@ def merge(
             written = _write_stems(layers, out_dir, title, undo) if stems else {}
         result = MergeResult(
             path=path,
-            vocals=cast["vocals"].facts,
-            backing=cast["backing"].facts,
+            vocals=vocal_facts,
+            backing=backing_facts,
             plan=plan,
             grids={
-                "vocals": warp_grid(cast["vocals"].facts.grid, plan.vocals, plan.length_s),
+                "vocals": warp_grid(vocal_facts.grid, plan.vocals, plan.length_s),
                 "backing": beats,
             },
             loudness=loudness,
