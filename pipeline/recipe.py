@@ -124,7 +124,7 @@ class Recipe:
         "auto",
         "how the beats of the voice count against those of the backing",
         choices={
-            "auto": "whatever needs the least stretching",
+            "auto": "whichever fits best, of those that need little stretching",
             "same": "one beat of the voice on one of the backing",
             "half": "voice at half time: one of its beats on two of the backing",
             "double": "voice at double time: two of its beats on one of the backing",
