@@ -19,8 +19,7 @@ import scipy.signal
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.separation import STEMS, sdr_db
-from pipeline.codec import decode
+from benchmarks.separation import AUDIO, read_stems, sdr_db
 from pipeline.denoise import denoise
 from pipeline.loudness import short_term_lufs
 from pipeline.separate.offline import OfflineSeparator
@@ -28,7 +27,6 @@ from pipeline.types import SAMPLE_RATE, Song, Stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -37,14 +35,6 @@ if TYPE_CHECKING:
 
 DEFAULT_AMOUNT = 0.8
 METHODS: tuple[Method, ...] = ("mask", "threshold")
-
-
-def read(folder: Path) -> Stems:
-    """Return the true stems of a song, cut to the shorter one."""
-    vocals = decode(folder / "vocals.ogg").samples
-    accompaniment = decode(folder / "accompaniment.ogg").samples
-    length = min(vocals.shape[1], accompaniment.shape[1])
-    return Stems(vocals=vocals[:, :length], accompaniment=accompaniment[:, :length])
 
 
 def separate_offline(truth: Stems) -> Stems:
@@ -114,7 +104,7 @@ def row(truth: Stems, stems: Stems, amount: float, method: Method) -> list[float
 def main() -> int:
     """Print the table; return 0, or 1 where there is nothing to measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=type(STEMS), nargs="?", default=STEMS)
+    parser.add_argument("folder", type=type(STEMS), nargs="?", default=AUDIO / "stems")
     parser.add_argument("--amount", type=float, default=DEFAULT_AMOUNT)
     options = parser.parse_args()
     songs = sorted(path.parent for path in options.folder.glob("*/vocals.ogg"))
@@ -139,7 +129,7 @@ def main() -> int:
         "network": imitate_network,
     }
     for song in songs:
-        truth = read(song)
+        truth = read_stems(song)
         for name, separate in separators.items():
             stems = separate(truth)
             for method in METHODS:
