@@ -104,7 +104,7 @@ def row(truth: Stems, stems: Stems, amount: float, method: Method) -> list[float
 def main() -> int:
     """Print the table; return 0, or 1 where there is nothing to measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=type(STEMS), nargs="?", default=AUDIO / "stems")
+    parser.add_argument("folder", type=type(AUDIO), nargs="?", default=AUDIO / "stems")
     parser.add_argument("--amount", type=float, default=DEFAULT_AMOUNT)
     options = parser.parse_args()
     songs = sorted(path.parent for path in options.folder.glob("*/vocals.ogg"))
