@@ -1,0 +1,1 @@
+"""The song factory and the schools: rendered clips, and the models that learn from them."""
