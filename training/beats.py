@@ -1,0 +1,297 @@
+"""Train the beat network: ``python -m training.beats``.
+
+Everything is drawn from one seed. A run that was interrupted goes on where its last checkpoint
+was made; new clips are taken in as they are rendered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from pipeline.neural_beats import FPS, MODEL
+from training.beat_data import Example, draw, held_out, load, prepare
+from training.beat_network import CHANNELS, DILATIONS, BeatNetwork, export, largest_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RARE = (4.0, 8.0)  # weight of frames on a beat or a downbeat: nine in ten are on neither
+_DOWNBEAT = 1.0
+_SMOOTHING = 0.998  # of the averaged weights, which are what is exported
+_TOLERANCE = 1e-4  # between the exported file and the network, in probability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to train.
+
+    Attributes
+    ----------
+    clips
+        Folder of rendered clips; spectra and checkpoints are kept there as well.
+    model
+        Where the ONNX file goes.
+    seed
+        Decides weights and the order of examples.
+    composed, variants
+        See `training.beat_data.prepare`.
+    steps, batch, length
+        Steps of the optimiser, pieces in each, frames in a piece.
+    rate
+        Highest learning rate; it falls like a cosine.
+    every
+        Steps between validations, each with a checkpoint and a look for new clips.
+    channels, dilations
+        See `BeatNetwork`.
+    threads
+        Cores to use.
+    """
+
+    clips: Path = Path("build/training")
+    model: Path = MODEL
+    seed: int = 0
+    composed: int = 600
+    variants: int = 2
+    steps: int = 4000
+    batch: int = 16
+    length: int = 500
+    rate: float = 3e-3
+    every: int = 250
+    channels: int = CHANNELS
+    dilations: tuple[int, ...] = DILATIONS
+    threads: int = 1
+
+
+class Shelf:
+    """The examples in a folder, kept in memory, those for validation apart.
+
+    Parameters
+    ----------
+    folder
+        What `training.beat_data.prepare` filled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: set[Path] = set()
+        self.training: list[Example] = []
+        self.validation: list[Example] = []
+
+    def refresh(self) -> None:
+        """Take in what is new."""
+        files = {p for p in self._folder.glob("*.npz") if not p.name.endswith(".part.npz")}
+        for path in sorted(files - self._known):
+            (self.validation if held_out(path) else self.training).append(load(path))
+        self._known |= files
+
+
+def run(options: Options) -> dict[str, float]:
+    """Prepare, train, export and check; return the last validation.
+
+    Raises
+    ------
+    RuntimeError
+        If the exported file does not say what the network says, or there is nothing to learn from.
+    """
+    torch.set_num_threads(options.threads)
+    cache = options.clips / "beat-features"
+    for seed, path in prepare(
+        options.clips, cache, composed=options.composed, variants=options.variants
+    ):
+        _log(prepared=path.name, seed=seed)
+    shelf = Shelf(cache)
+    shelf.refresh()
+    if not shelf.training or not shelf.validation:
+        raise RuntimeError(f"There are too few songs in {cache} to learn from.")
+    trainer = Trainer(options)
+    trainer.resume()
+    report = trainer.train(shelf)
+    options.model.parent.mkdir(parents=True, exist_ok=True)
+    export(trainer.average, options.model)
+    check = np.stack([_middle(e, options.length) for e in shelf.validation[:4]])
+    away = largest_difference(trainer.average, options.model, check)
+    if not away <= _TOLERANCE:
+        raise RuntimeError(
+            f"The exported network is off by {away:.2g}; nothing over 1e-4 is right."
+        )
+    _log(exported=str(options.model), bytes=options.model.stat().st_size, difference=away)
+    return report
+
+
+class Trainer:
+    """A network, its optimiser, and the average of its weights over the last steps."""
+
+    def __init__(self, options: Options) -> None:
+        torch.manual_seed(options.seed)
+        self.options = options
+        self.network = BeatNetwork(options.channels, options.dilations)
+        self.average = BeatNetwork(options.channels, options.dilations)
+        self.average.load_state_dict(self.network.state_dict())
+        self.average.eval()
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=options.rate, weight_decay=1e-2
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, options.rate, total_steps=options.steps, pct_start=0.1
+        )
+        self.step = 0
+        self._checkpoint = options.clips / "beats.pt"
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one of the same training."""
+        if not self._checkpoint.exists():
+            return
+        state = torch.load(self._checkpoint, weights_only=True)
+        if state["wishes"] != self._wishes():
+            raise RuntimeError(
+                f"{self._checkpoint} is of another training ({state['wishes']}): remove it first."
+            )
+        for name in ("network", "average", "optimiser", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step = state["step"]
+        _log(resumed_at=self.step)
+
+    def _wishes(self) -> dict[str, Any]:
+        o = self.options
+        return {
+            "seed": o.seed,
+            "steps": o.steps,
+            "batch": o.batch,
+            "length": o.length,
+            "rate": o.rate,
+            "channels": o.channels,
+            "dilations": list(o.dilations),
+        }
+
+    def _save(self) -> None:
+        state = {
+            name: getattr(self, name).state_dict()
+            for name in ("network", "average", "optimiser", "schedule")
+        }
+        part = self._checkpoint.with_suffix(".part")
+        torch.save({**state, "step": self.step, "wishes": self._wishes()}, part)
+        part.replace(self._checkpoint)
+
+    def train(self, shelf: Shelf) -> dict[str, float]:
+        """Take all remaining steps; return the last validation."""
+        report: dict[str, float] = {}
+        began, losses = time.monotonic(), []
+        while self.step < self.options.steps:
+            rng = np.random.default_rng([self.options.seed, self.step])
+            losses.append(self._learn(*_batch(shelf.training, self.options, rng)))
+            self.step += 1
+            if self.step % self.options.every == 0 or self.step == self.options.steps:
+                report = {
+                    "loss": float(np.mean(losses)),
+                    **validate(self.average, shelf.validation),
+                }
+                spent = time.monotonic() - began
+                _log(step=self.step, seconds=spent, songs=len(shelf.training), **report)
+                losses.clear()
+                self._save()
+                shelf.refresh()
+        return report or validate(self.average, shelf.validation)
+
+    def _learn(self, spectra: torch.Tensor, wanted: torch.Tensor) -> float:
+        self.network.train()
+        loss = _loss(self.network(spectra), wanted)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.schedule.step()
+        keep = min(_SMOOTHING, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for mean, now in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if mean.is_floating_point():
+                    mean.lerp_(now, 1.0 - keep)
+        return float(loss.detach())
+
+
+def _loss(guess: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy, in which the few frames on a beat weigh more."""
+    weight = 1.0 + (torch.tensor(_RARE)[:, None] - 1.0) * wanted
+    each = functional.binary_cross_entropy_with_logits(guess, wanted, weight, reduction="none")
+    beat, downbeat = each.mean(dim=(0, 2))
+    return beat + _DOWNBEAT * downbeat
+
+
+def _batch(
+    examples: Sequence[Example], options: Options, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    drawn = [
+        draw(examples[int(rng.integers(len(examples)))], options.length, rng)
+        for _ in range(options.batch)
+    ]
+    x, y = (np.stack(part) for part in zip(*drawn, strict=True))
+    return torch.from_numpy(x), torch.from_numpy(y)
+
+
+def _middle(example: Example, length: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the first frames of an example, padded with silence."""
+    cut = example.spectra[:, :length].astype(np.float32)
+    return np.pad(cut, ((0, 0), (0, length - cut.shape[1])))
+
+
+def validate(network: BeatNetwork, examples: Sequence[Example]) -> dict[str, float]:
+    """Return the F measure of the peaks of both outputs over whole songs, nothing decoded."""
+    scores: dict[str, list[float]] = {"beats_f": [], "downbeats_f": []}
+    for example in examples:
+        with torch.no_grad():
+            says = network(torch.from_numpy(example.spectra.astype(np.float32))[None])[0]
+        end = example.spectra.shape[1] / FPS
+        for row, true, name in (
+            (says[0], example.beats_s, "beats_f"),
+            (says[1], example.downbeats_s, "downbeats_f"),
+        ):
+            scores[name].append(_f_measure(_peaks(row.numpy()), true[true < end]))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def _peaks(log_odds: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
+    """Return the times in seconds of peaks that are likelier than not."""
+    padded = np.pad(log_odds, 1, constant_values=-np.inf)
+    top = (log_odds > 0) & (log_odds >= padded[:-2]) & (log_odds > padded[2:])
+    return np.flatnonzero(top) / FPS
+
+
+def _f_measure(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> float:
+    """F measure within 70 ms, as in MIREX."""
+    if not len(found) or not len(true):
+        return float(len(found) == len(true))
+    away = np.abs(found[:, None] - true[None])
+    hits = min(int((away.min(axis=1) < 0.07).sum()), int((away.min(axis=0) < 0.07).sum()))
+    return 2.0 * hits / (len(found) + len(true))
+
+
+def _log(**facts: object) -> None:
+    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
+    print(json.dumps(rounded), flush=True)
+
+
+def main() -> int:
+    """Train as the command line says; return 0."""
+    parser = argparse.ArgumentParser(description="Train the beat network.")
+    defaults = Options()
+    parser.add_argument("--clips", type=Path, default=defaults.clips)
+    parser.add_argument("--model", type=Path, default=defaults.model)
+    for name in ("seed", "composed", "variants", "steps", "batch", "every", "threads"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    run(Options(**vars(parser.parse_args())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
