@@ -5,7 +5,7 @@ Every scene returns stereo before the studio's effects, and the notes of its mai
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,10 @@ from pipeline.types import SAMPLE_RATE
 from training.clips import CLIP_S, CLIP_SAMPLES
 from training.effects import chorus, filtered, room_reverb, widen
 from training.formant_singer import sing_formants
+from training.manner import draw_manner, vary_manner
 from training.melody import harmonise, voice_chords, write_flow, write_phrases
-from training.singing import Manner, draw_manner, sing, speak, vary_manner
+from training.singing import speak
+from training.stage import Scene, Singer, Stage, gain, level, overlay, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,132 +25,40 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.types import Signal
-    from training.melody import Ground, Note
-    from training.speech import Corpus
-    from training.vocoder import Utterance
+    from training.melody import Note
 
     Mono = npt.NDArray[np.float32]
     Phrases = list[tuple[Note, ...]]
 
-_HIGH_FROM = 53  # the lowest note of a high voice
-_HIGH_HZ = 160.0
-_REGISTERS = ((36, 42, 0.10), (42, 51, 0.38), (52, 61, 0.42), (60, 66, 0.10))
-"""Lowest note from, to, and chance: basses, men, women, children."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Singer:
-    """One person of the song factory: a voice of the corpus, a range and a manner."""
-
-    voice: str
-    low: int
-    high: int
-    manner: Manner
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stage:
-    """What a scene is made from.
-
-    Attributes
-    ----------
-    rng
-        The clip's random numbers.
-    corpus
-        Speech to sing with.
-    ground
-        Key, chords and beats.
-    rest
-        Chance that a phrase is left out.
-    """
-
-    rng: np.random.Generator
-    corpus: Corpus
-    ground: Ground
-    rest: float
-
-    def singer(self) -> Singer:
-        """Draw a person; mostly one whose own voice is near the range."""
-        shares = [share for *_, share in _REGISTERS]
-        first, last, _ = _REGISTERS[int(self.rng.choice(len(_REGISTERS), p=shares))]
-        low = int(self.rng.integers(first, last))
-        voice = self.corpus.draw_voice(self.rng)
-        for _ in range(3):
-            speaks_high = self.corpus.utterance(self.rng, voice).centre_hz > _HIGH_HZ
-            if speaks_high == (low >= _HIGH_FROM) or self.rng.random() < 0.25:
-                break
-            voice = self.corpus.draw_voice(self.rng)
-        high = low + int(self.rng.integers(9, 20))
-        return Singer(voice=voice, low=low, high=high, manner=draw_manner(self.rng, low=low))
-
-    def tune(self, singer: Singer) -> Phrases:
-        """Write the main line for somebody's range."""
-        return write_phrases(
-            self.rng,
-            self.ground,
-            low=singer.low,
-            high=singer.high,
-            pace_s=float(np.exp(self.rng.uniform(np.log(0.2), np.log(0.75)))),
-            rest=self.rest,
-        )
-
-    def cast(self, voice: str, *, oneword: bool = False) -> list[Utterance]:
-        """Draw what is sung: a few utterances, or a single long vowel."""
-        drawn = [self.corpus.utterance(self.rng, voice) for _ in range(1 if oneword else 3)]
-        return [_longest_vowel(each) for each in drawn] if oneword else drawn
-
-    def line(self, singer: Singer, phrases: Phrases, cast: list[Utterance]) -> Mono:
-        """Sing one line at a root-mean-square level of 1."""
-        return _level(sing(self.rng, cast, phrases, singer.manner, length=CLIP_SAMPLES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scene:
-    """What is sung before the effects.
-
-    Attributes
-    ----------
-    sound
-        float32, shape (2, `training.clips.CLIP_SAMPLES`).
-    notes
-        The main line; empty where nothing has a definite pitch.
-    voices
-        Names of the voices.
-    """
-
-    sound: Signal
-    notes: tuple[Note, ...]
-    voices: tuple[str, ...]
-
 
 def sing_lead(stage: Stage) -> Scene:
-    """One singer, perhaps with doubles, harmonies, a wide pair behind and ad-libs."""
+    """Sing a lead, perhaps with doubles, harmonies, a wide pair behind and ad-libs."""
     rng = stage.rng
     singer = stage.singer()
     phrases, cast = stage.tune(singer), stage.cast(singer.voice)
-    sound = _place(
+    sound = place(
         stage.line(singer, phrases, cast), float(rng.choice([0, 0, 0, rng.uniform(-1, 1)]))
     )
     if rng.random() < 0.3:
         for side in (-1, 1)[: int(rng.integers(1, 3))]:
             take = _another(rng, singer, 1.0)
             width = side * rng.uniform(0.0, 1.0)
-            sound += _place(stage.line(take, phrases, cast), width) * _gain(rng, -12, -2)
+            sound += place(stage.line(take, phrases, cast), width) * gain(rng, -12, -2)
     if rng.random() < 0.25:
         steps = int(rng.choice([2, 2, -2, 4, -3, 5, 7, -7]))
         moved = harmonise(_some(rng, phrases, 0.7), stage.ground, steps)
         take = _another(rng, singer, 1.5)
         part = stage.line(take, moved, cast)
-        sound += _place(part, rng.uniform(-1, 1)) * _gain(rng, -12, -3)
+        sound += place(part, rng.uniform(-1, 1)) * gain(rng, -12, -3)
     if rng.random() < 0.2:
-        sound += _wide_pair(stage, singer, _some(rng, phrases, 0.5)) * _gain(rng, -9, 1)
+        sound += _wide_pair(stage, singer, _some(rng, phrases, 0.5)) * gain(rng, -9, 1)
     if rng.random() < 0.12:
-        sound += _ad_libs(stage, singer) * _gain(rng, -10, 0)
+        sound += _ad_libs(stage, singer) * gain(rng, -10, 0)
     return Scene(sound=sound, notes=_flat(phrases), voices=(singer.voice,))
 
 
 def sing_backing(stage: Stage) -> Scene:
-    """Wide backing voices with nothing in the middle, often oohs and aahs."""
+    """Sing wide backing voices with nothing in the middle, often oohs and aahs."""
     rng = stage.rng
     singer = stage.singer()
     phrases = stage.tune(singer)
@@ -158,12 +68,12 @@ def sing_backing(stage: Stage) -> Scene:
     for steps in parts:
         moved = harmonise(phrases, stage.ground, int(steps))
         cast = stage.cast(singer.voice, oneword=oneword)
-        place = rng.uniform(0.4, 1.0)
-        sides = (-place, place) if rng.random() < 0.7 else (rng.choice([-1.0, 1.0]) * place,)
+        away = rng.uniform(0.4, 1.0)
+        sides = (-away, away) if rng.random() < 0.7 else (rng.choice([-1.0, 1.0]) * away,)
         for side in sides:
             take = _another(rng, singer, 2.0)
             take = replace(take, manner=replace(take.manner, melisma=1.0 if oneword else 0.1))
-            sound += _place(stage.line(take, moved, cast), float(side)) * _gain(rng, -4, 0)
+            sound += place(stage.line(take, moved, cast), float(side)) * gain(rng, -4, 0)
     return Scene(
         sound=_spread(rng, sound),
         notes=_flat(phrases) if 0 in parts else (),
@@ -172,7 +82,7 @@ def sing_backing(stage: Stage) -> Scene:
 
 
 def sing_choir(stage: Stage) -> Scene:
-    """Three to six people on chord tones, spread over the stage."""
+    """Sing chord tones with three to six people, spread over the stage."""
     rng = stage.rng
     first = stage.singer()
     phrases = write_phrases(
@@ -202,7 +112,7 @@ def sing_choir(stage: Stage) -> Scene:
         person = Singer(voice=voice, low=first.low, high=first.high, manner=manner)
         part = voice_chords(phrases, stage.ground, offset)
         line = stage.line(person, part, stage.cast(voice, oneword=oneword))
-        sound += _place(line, rng.uniform(-1, 1)) * _gain(rng, -5, 0)
+        sound += place(line, rng.uniform(-1, 1)) * gain(rng, -5, 0)
         voices.append(voice)
     sound = chorus(sound, rng) if rng.random() < 0.4 else sound
     return Scene(
@@ -213,7 +123,7 @@ def sing_choir(stage: Stage) -> Scene:
 
 
 def sing_vocalise(stage: Stage) -> Scene:
-    """One singer on one vowel, perhaps doubled."""
+    """Sing on one vowel, perhaps doubled."""
     rng = stage.rng
     singer = stage.singer()
     manner = replace(
@@ -221,14 +131,14 @@ def sing_vocalise(stage: Stage) -> Scene:
     )
     singer = replace(singer, manner=manner)
     phrases, cast = stage.tune(singer), stage.cast(singer.voice, oneword=True)
-    sound = _place(stage.line(singer, phrases, cast), float(rng.uniform(-0.3, 0.3)))
+    sound = place(stage.line(singer, phrases, cast), float(rng.uniform(-0.3, 0.3)))
     if rng.random() < 0.4:
-        sound += _wide_pair(stage, singer, phrases) * _gain(rng, -9, 2)
+        sound += _wide_pair(stage, singer, phrases) * gain(rng, -9, 2)
     return Scene(sound=sound, notes=_flat(phrases), voices=(singer.voice,))
 
 
 def rap(stage: Stage) -> Scene:
-    """Fast syllables on the grid with the melody of speech, perhaps double-tracked."""
+    """Rap fast syllables on the grid with the melody of speech, perhaps double-tracked."""
     rng = stage.rng
     singer = stage.singer()
     pitch = float(rng.uniform(singer.low - 3, singer.low + 8))
@@ -245,38 +155,38 @@ def rap(stage: Stage) -> Scene:
     )
     singer = replace(singer, manner=manner)
     cast = stage.cast(singer.voice)
-    sound = _place(stage.line(singer, lines, cast), 0.0)
+    sound = place(stage.line(singer, lines, cast), 0.0)
     if rng.random() < 0.5:
         chosen = lines if rng.random() < 0.5 else [line[-3:] for line in lines]
         for side in (-1, 1)[: int(rng.integers(1, 3))]:
             part = stage.line(_another(rng, singer, 1.0), chosen, cast)
-            sound += _place(part, side * rng.uniform(0.3, 1.0)) * _gain(rng, -12, -3)
+            sound += place(part, side * rng.uniform(0.3, 1.0)) * gain(rng, -12, -3)
     if rng.random() < 0.3:
-        sound += _ad_libs(stage, singer) * _gain(rng, -9, 0)
+        sound += _ad_libs(stage, singer) * gain(rng, -9, 0)
     return Scene(sound=sound, notes=(), voices=(singer.voice,))
 
 
 def talk(stage: Stage) -> Scene:
-    """Spoken words and shouts here and there."""
+    """Speak and shout here and there."""
     singer = stage.singer()
     return Scene(sound=_ad_libs(stage, singer), notes=(), voices=(singer.voice,))
 
 
 def sing_formant(stage: Stage) -> Scene:
-    """The composer's formant singer, perhaps twice, left and right."""
+    """Let the composer's formant singer sing, perhaps twice, left and right."""
     rng = stage.rng
     singer = stage.singer()
     phrases = stage.tune(singer)
-    sound = _place(_level(sing_formants(rng, phrases, length=CLIP_SAMPLES)), rng.uniform(-0.4, 0.4))
+    sound = place(level(sing_formants(rng, phrases, length=CLIP_SAMPLES)), rng.uniform(-0.4, 0.4))
     if rng.random() < 0.3:
         other = harmonise(phrases, stage.ground, int(rng.choice([0, 2, 4, -3])))
-        part = _level(sing_formants(rng, other, length=CLIP_SAMPLES))
-        sound += _place(part, rng.uniform(-1, 1)) * _gain(rng, -9, 0)
+        part = level(sing_formants(rng, other, length=CLIP_SAMPLES))
+        sound += place(part, rng.uniform(-1, 1)) * gain(rng, -9, 0)
     return Scene(sound=sound, notes=(), voices=("formants",))
 
 
 def chop(stage: Stage) -> Scene:
-    """Short pieces of a sung line, struck again and again on the grid at other pitches."""
+    """Strike short pieces of a sung line again and again on the grid at other pitches."""
     rng = stage.rng
     singer = stage.singer()
     phrases = stage.tune(singer)
@@ -296,8 +206,8 @@ def chop(stage: Stage) -> Scene:
         piece = line[begin : begin + int(min(1.4 * step, 0.6) * SAMPLE_RATE)]
         piece = _repitched(piece, float(rng.choice([0, 0, 0, 3, 5, 7, 12, -5])))
         start = int((stage.ground.first_downbeat_s + index * step) * SAMPLE_RATE)
-        _overlay(out, piece, start, float(rng.choice([0, 0, -0.8, 0.8])))
-    return Scene(sound=out + 0.02 * _place(line, 0.0), notes=(), voices=(singer.voice,))
+        overlay(out, piece, start, float(rng.choice([0, 0, -0.8, 0.8])))
+    return Scene(sound=out + 0.02 * place(line, 0.0), notes=(), voices=(singer.voice,))
 
 
 SCENES: dict[str, tuple[Callable[[Stage], Scene], float]] = {
@@ -318,11 +228,11 @@ def _wide_pair(stage: Stage, singer: Singer, phrases: Phrases) -> Signal:
     rng = stage.rng
     oneword = bool(rng.random() < 0.4)
     cast = stage.cast(singer.voice, oneword=oneword)
-    place = rng.uniform(0.5, 1.0)
+    away = rng.uniform(0.5, 1.0)
     out = np.zeros((2, CLIP_SAMPLES), dtype=np.float32)
-    for side in (-place, place):
+    for side in (-away, away):
         moved = harmonise(phrases, stage.ground, int(rng.choice([0, 2, 4, 7])))
-        out += _place(stage.line(_another(rng, singer, 2.0), moved, cast), side)
+        out += place(stage.line(_another(rng, singer, 2.0), moved, cast), side)
     return _spread(rng, out)
 
 
@@ -333,12 +243,12 @@ def _ad_libs(stage: Stage, singer: Singer) -> Signal:
         manner = replace(singer.manner, prosody=float(rng.uniform(0.3, 1.8)))
         pitch = float(rng.uniform(singer.low, singer.low + 12))
         words = stage.corpus.utterance(rng, singer.voice)
-        said = _level(speak(rng, words, manner, pitch=pitch, rate=float(rng.uniform(0.8, 1.5))))
+        said = level(speak(rng, words, manner, pitch=pitch, rate=float(rng.uniform(0.8, 1.5))))
         said = said[: int(rng.uniform(0.3, 2.5) * SAMPLE_RATE)]
         said[-800:] *= np.linspace(1, 0, 800, dtype=np.float32)[-len(said) :]
         beat = stage.ground.beats_s[int(rng.integers(len(stage.ground.beats_s)))]
         start = int(np.clip(beat, 0, CLIP_S - 1) * SAMPLE_RATE)
-        _overlay(out, said, start, float(rng.uniform(-0.9, 0.9)))
+        overlay(out, said, start, float(rng.uniform(-0.9, 0.9)))
     return out
 
 
@@ -367,41 +277,10 @@ def _flat(phrases: Phrases) -> tuple[Note, ...]:
     return tuple(note for phrase in phrases for note in phrase)
 
 
-def _longest_vowel(utterance: Utterance) -> Utterance:
-    lengths = utterance.syllables[:, 2] - utterance.syllables[:, 1]
-    start, vowel, tail, _ = utterance.syllables[int(np.argmax(lengths))]
-    edge = (tail - vowel) // 4  # the middle of a vowel is the vowel
-    only = np.array([[max(start, vowel - 8), vowel + edge, tail - edge, tail - edge]])
-    return replace(utterance, syllables=only)
-
-
-def _place(mono: Mono, place: float) -> Signal:
-    """Put one channel between left (-1) and right (1), constant power."""
-    angle = (place + 1) * np.pi / 4
-    gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]])
-    return (gains * mono).astype(np.float32)
-
-
-def _overlay(out: Signal, mono: Mono, start: int, place: float) -> None:
-    piece = mono[max(0, -start) : max(0, out.shape[1] - start)]
-    first = max(0, start)
-    out[:, first : first + len(piece)] += _place(piece, place)
-
-
 def _repitched(piece: Mono, semitones: float) -> Mono:
     """Play a piece faster or slower, as a sampler does, with its ends faded."""
     at = np.arange(0, len(piece) - 1, 2 ** (semitones / 12))
     out = np.interp(at, np.arange(len(piece)), piece).astype(np.float32)
     fade = np.minimum(1.0, np.minimum(np.arange(len(out)), len(out) - np.arange(len(out))) / 200)
-    return (out * fade).astype(np.float32)
-
-
-def _gain(rng: np.random.Generator, low_db: float, high_db: float) -> np.float32:
-    return np.float32(10 ** (rng.uniform(low_db, high_db) / 20))
-
-
-def _level(mono: Mono) -> Mono:
-    """Bring the sounding part of a line to a root-mean-square level of 1."""
-    loud = np.abs(mono) > 0.03 * np.max(np.abs(mono))
-    power = float(np.mean(np.square(mono[loud]))) if np.any(loud) else 0.0
-    return (mono / np.sqrt(power)).astype(np.float32) if power > 0 else mono
+    faded: Mono = (out * fade).astype(np.float32)
+    return faded

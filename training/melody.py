@@ -158,7 +158,9 @@ def write_phrases(
     turn = 0
     while position < len(ground.beats_s) - 1:
         which = turn % 2 if rng.random() < 0.8 else int(rng.integers(2))
-        notes = _set_notes(rng, ground, motifs[which], curves[which], position, low, high)
+        notes = _set_notes(
+            rng, ground, motifs[which], curves[which], position=position, low=low, high=high
+        )
         notes = tuple(n for n in notes if n.start_s < CLIP_S and n.start_s + n.length_s > 0)
         if notes:
             phrases.append(notes)
@@ -189,7 +191,7 @@ def write_flow(
         line = tuple(
             Note(start_s=float(a), length_s=float(max(b - a, 0.06)), pitch=pitch + float(accent))
             for a, b, accent in zip(times[:-1], times[1:], accents, strict=True)
-            if 0 < b and a < CLIP_S
+            if b > 0 and a < CLIP_S
         )
         if line:
             lines.append(line)
@@ -265,6 +267,7 @@ def _set_notes(
     ground: Ground,
     lengths: Floats,
     curve: Floats,
+    *,
     position: float,
     low: int,
     high: int,

@@ -19,6 +19,7 @@ from training.vocoder import FRAME_S, synthesise
 from training.voices import set_level
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -33,6 +34,14 @@ _SHORTEST_S = 4.0
 _LEAD = "vox_lead"
 _COPIES, _LEAD_COPIES = 1, 3  # leads are what most songs hold
 _FFT = 2048
+_EFFECTS: tuple[tuple[str, float, Callable[[Signal, np.random.Generator], Signal]], ...] = (
+    ("equalised", 0.6, equalise),
+    ("compressed", 0.3, compress),
+    ("saturated", 0.12, saturate),
+    ("chorus", 0.15, chorus),
+    ("echo", 0.2, echo),
+    ("reverb", 0.5, room_reverb),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +169,7 @@ def vary(sound: Signal, rng: np.random.Generator) -> tuple[Signal, list[str]]:
         level = np.float32(rng.uniform(0.3, 0.9))
         sound = sound + level * pan(double, float(rng.uniform(-1, 1)))
         done.append("doubled")
-    for name, chance, effect in (
-        ("equalised", 0.6, equalise),
-        ("compressed", 0.3, compress),
-        ("saturated", 0.12, saturate),
-        ("chorus", 0.15, chorus),
-        ("echo", 0.2, echo),
-        ("reverb", 0.5, room_reverb),
-    ):
+    for name, chance, effect in _EFFECTS:
         if rng.random() < chance:
             sound = effect(sound, rng)
             done.append(name)

@@ -6,7 +6,7 @@ on the beat; pitch gets glides, scoops, delayed vibrato, drift and jitter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from training.manner import Manner
     from training.melody import Note
 
     Floats = npt.NDArray[np.float64]
@@ -32,131 +33,6 @@ _RELEASE = 24
 _LONGEST_CONSONANT = 32
 _HIGH_VOICE_HZ = 160.0
 _PITCH_HZ = (55.0, 1600.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How somebody sings.
-
-    Attributes
-    ----------
-    formants
-        Factor on the formants of a low voice: 0.8 is a bass, 1.35 a child.
-    melisma
-        Chance that a note goes on with the vowel of the note before.
-    legato
-        Share of a note that sounds.
-    glide_s
-        How slowly the pitch moves from note to note, a standard deviation in seconds.
-    vibrato_cents, vibrato_hz, vibrato_delay_s
-        Depth, rate, and when in a note it sets in.
-    drift_cents, jitter_cents
-        Standard deviation of the slow and of the fast error of the pitch.
-    scoop, scoop_semitones
-        Chance that a note starts below its pitch, and how far.
-    prosody
-        Share of the speech's own melody that is kept.
-    detune_cents
-        Constant error of the pitch.
-    late_s
-        Delay of every note.
-    accents_db
-        Standard deviation of the level from note to note.
-    tilt_db
-        Brightness in decibels per octave around 1 kHz.
-    ring_db, ring_hz
-        The singer's formant: height and centre.
-    breath
-        Noise that is added to the voice above 1.5 kHz, a share.
-    air
-        Fall above the recorded band; see `training.vocoder.tract_at`.
-    inhale
-        Chance of an audible breath before a phrase.
-    """
-
-    formants: float
-    melisma: float = 0.1
-    legato: float = 0.97
-    glide_s: float = 0.02
-    vibrato_cents: float = 30.0
-    vibrato_hz: float = 5.5
-    vibrato_delay_s: float = 0.25
-    drift_cents: float = 8.0
-    jitter_cents: float = 4.0
-    scoop: float = 0.2
-    scoop_semitones: float = 1.0
-    prosody: float = 0.1
-    detune_cents: float = 0.0
-    late_s: float = 0.0
-    accents_db: float = 1.5
-    tilt_db: float = 0.0
-    ring_db: float = 4.0
-    ring_hz: float = 2800.0
-    breath: float = 0.05
-    air: float = -0.8
-    inhale: float = 0.15
-
-
-def draw_manner(rng: np.random.Generator, *, low: int) -> Manner:
-    """Return how a singer whose range starts at a MIDI note sings."""
-    formants = float(np.interp(low, [36, 45, 57, 66], [0.84, 0.93, 1.1, 1.24]))
-    formants *= float(rng.uniform(0.93, 1.08))
-    tuned = bool(rng.random() < 0.12)  # by a machine: hard steps and nothing else
-    plain = Manner(
-        formants=formants,
-        melisma=float(rng.choice([0.0, 0.1, 0.3])),
-        legato=float(rng.choice([0.6, 0.8, 0.95, 1.0, 1.0])),
-        glide_s=float(rng.uniform(0.008, 0.06)),
-        vibrato_cents=float(rng.choice([0, 15, 30, 50, 80, 120])),
-        vibrato_hz=float(rng.uniform(4.3, 7.0)),
-        vibrato_delay_s=float(rng.uniform(0.05, 0.45)),
-        drift_cents=float(rng.uniform(3, 28)),
-        jitter_cents=float(rng.uniform(0, 12)),
-        scoop=float(rng.choice([0.0, 0.25, 0.6])),
-        scoop_semitones=float(rng.uniform(0.4, 2.5)),
-        prosody=float(rng.choice([0.0, 0.0, 0.1, 0.25])),
-        accents_db=float(rng.uniform(0.5, 3.0)),
-        tilt_db=float(rng.uniform(-1.2, 3.4)),
-        ring_db=float(rng.uniform(-2, 9)),
-        ring_hz=float(rng.uniform(2300, 3600)),
-        breath=float(rng.choice([0.0, 0.05, 0.15, 0.4])),
-        air=float(rng.uniform(-0.95, -0.2)),
-        inhale=float(rng.choice([0.0, 0.2, 0.7])),
-    )
-    if not tuned:
-        return plain
-    return replace(
-        plain,
-        glide_s=0.002,
-        drift_cents=0.0,
-        jitter_cents=0.0,
-        scoop=0.0,
-        vibrato_cents=0.0,
-        prosody=0.0,
-    )
-
-
-def vary_manner(rng: np.random.Generator, manner: Manner, *, spread: float) -> Manner:
-    """Return another take of the same singer, or with a large spread another singer.
-
-    Parameters
-    ----------
-    rng
-        Where the differences are drawn from.
-    manner
-        The first take's.
-    spread
-        1 is a careful double.
-    """
-    return replace(
-        manner,
-        formants=manner.formants * float(1 + 0.02 * spread * rng.normal()),
-        detune_cents=float(8 * spread * rng.normal()),
-        late_s=float(0.012 * spread * abs(rng.normal())),
-        vibrato_hz=manner.vibrato_hz * float(rng.uniform(0.93, 1.07)),
-        tilt_db=manner.tilt_db + float(0.5 * spread * rng.normal()),
-        inhale=0.0,
-    )
 
 
 def sing(
@@ -318,7 +194,8 @@ def _stretch_vowel(length: int, room: int) -> Floats:
         return np.linspace(0, length - 1, room)
     edge = min(10, length // 3)
     middle = np.linspace(edge, max(length - 1 - edge, edge), room - 2 * edge)
-    return np.concatenate([np.arange(edge), middle, length - edge + np.arange(edge)]).astype(float)
+    ends = np.arange(edge, dtype=np.float64)
+    return np.concatenate([ends, middle, length - edge + ends])
 
 
 def _bend(rng: np.random.Generator, take: _Take, manner: Manner) -> Floats:
@@ -336,7 +213,8 @@ def _bend(rng: np.random.Generator, take: _Take, manner: Manner) -> Floats:
             reach = min(30, frames - onset)
             depth = manner.scoop_semitones * rng.uniform(0.5, 1.0)
             tune[onset : onset + reach] -= depth * np.exp(-np.arange(reach) / 7)
-    return tune + _wander(rng, frames, manner)
+    out: Floats = tune + _wander(rng, frames, manner)
+    return out
 
 
 def _wander(rng: np.random.Generator, frames: int, manner: Manner) -> Floats:
@@ -364,7 +242,8 @@ def _colour(manner: Manner) -> Mono:
     octaves = np.log2(np.maximum(_HZ, 100) / 1000)
     decibels = manner.tilt_db * np.clip(octaves, -3, 3.2)
     decibels += manner.ring_db * np.exp(-(((_HZ - manner.ring_hz) / 600) ** 2))
-    return (_NEPERS * decibels).astype(np.float32)
+    out: Mono = (_NEPERS * decibels).astype(np.float32)
+    return out
 
 
 def _tame(log_power: Mono, voiced: npt.NDArray[np.bool_]) -> None:
@@ -383,7 +262,8 @@ def _breathe(noise: Mono, manner: Manner) -> Mono:
 
 
 def _to_hz(tune: Floats) -> Floats:
-    return np.clip(440 * 2 ** ((tune - 69) / 12), *_PITCH_HZ)
+    out: Floats = np.clip(440 * 2 ** ((tune - 69) / 12), *_PITCH_HZ)
+    return out
 
 
 def _inhale(rng: np.random.Generator, level: float) -> Mono:
@@ -394,7 +274,8 @@ def _inhale(rng: np.random.Generator, level: float) -> Mono:
     spectrum *= np.exp(-((np.log(np.maximum(hz, 20) / centre) / 0.7) ** 2))
     noise = np.fft.irfft(spectrum, length) * np.hanning(length) ** 0.7
     noise *= level * rng.uniform(0.05, 0.25) / np.sqrt(np.mean(noise**2))
-    return noise.astype(np.float32)
+    out: Mono = noise.astype(np.float32)
+    return out
 
 
 def _add(out: Mono, sound: Mono, start: int) -> None:

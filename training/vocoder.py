@@ -7,6 +7,7 @@ high-quality speech synthesis system", IEICE Trans. Inf. Syst. E99-D, 2016).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,7 +122,7 @@ def find_syllables(pitch_hz: Floats, log_power: Floats, rate_hz: int) -> npt.NDA
     inside = lowest[(lowest > heard[0] + 8) & (lowest < heard[-1] - 8)]
     borders = [int(heard[0]), *(int(k) for k in inside), int(heard[-1])]
     found = []
-    for start, end in zip(borders[:-1], borders[1:], strict=True):
+    for start, end in pairwise(borders):
         level = vocal[start:end]
         vowel = np.flatnonzero((pitch_hz[start:end] > 0) & (level > np.max(level, initial=-99) - 2))
         if end - start >= _SHORTEST_SYLLABLE and len(vowel) >= _SHORTEST_VOWEL:
@@ -165,7 +166,7 @@ def tract_at(
         fall = voiced * air + (1 - voiced) * -0.25
         power[:, first:] = top[:, None] + fall[:, None] * ((hz[first:] - known_hz) / 1000)
     aperiodicity = _stretch(noise, hz / (per_bin * _BAND))
-    aperiodicity[:, first:] = np.maximum(aperiodicity[:, first:], 0.95)
+    aperiodicity[:, first:] = np.maximum(aperiodicity[:, first:], 0.8)
     return power.astype(np.float32), aperiodicity.astype(np.float32)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import zlib
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.types import SAMPLE_RATE
-from training.clips import CLIP_SAMPLES, render_missing
+from training.clips import render_missing
 from training.effects import (
     band_limit,
     compress,
@@ -23,14 +21,14 @@ from training.effects import (
     saturate,
     widen,
 )
-from training.ensemble import SCENES, Stage
+from training.ensemble import SCENES
 from training.melody import draw_ground, ground_of
 from training.speech import Corpus
+from training.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import numpy.typing as npt
+    from pathlib import Path
 
     from pipeline.types import Signal
     from training.melody import Ground
@@ -171,7 +169,8 @@ def _disguise(sound: Signal, rng: np.random.Generator, ground: Ground) -> Signal
     if which == "gate":
         times = np.arange(sound.shape[1]) / SAMPLE_RATE - ground.first_downbeat_s
         wave = np.sin(2 * np.pi * times / (ground.beat_s * rng.choice([0.25, 0.5, 1.0])))
-        return (sound * (0.5 + 0.5 * np.tanh(4 * wave))).astype(np.float32)
+        gated: Signal = (sound * (0.5 + 0.5 * np.tanh(4 * wave))).astype(np.float32)
+        return gated
     return band_limit(sound, rng)
 
 
