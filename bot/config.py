@@ -41,7 +41,7 @@ class Config:
         Where Spleeter's weights lie, and the URL or path that they come from; a location of ""
         is the public release.
     separator
-        What a recipe's "auto" means on this server: "auto", "spleeter" or "offline".
+        What a recipe's "auto" means on this server: a choice of the recipe's `separator`.
     workers
         How many merges run at the same time, each in its own process.
     max_song_s

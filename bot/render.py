@@ -173,7 +173,11 @@ def result_embed(result: MergeResult) -> discord.Embed:
     return embed
 
 
-_SEPARATORS = {"spleeter": "Spleeter", "offline": "the offline separator"}
+_SEPARATORS = {
+    "spleeter": "Spleeter",
+    "built-in": "the built-in network",
+    "offline": "the offline separator",
+}
 
 
 def _bullets(sentences: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pipeline.recipe import Recipe
     from pipeline.separate import Separator
     from pipeline.types import MergeResult, OnFraction, OnProgress
-
-RETRY_AFTER_S = 600.0
-"""How long a stand-in separator serves before Spleeter is tried again, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,35 +54,32 @@ class SeparatorShelf:
     ----------
     make
         Makes a separator for a choice, telling the share of a download that is done.
-    clock
-        Seconds from anywhere, rising.
+    has_weights
+        Says whether Spleeter's weights are there; asked before every merge that leaves the
+        choice to us, because another worker, or the admin, may have brought them.
     """
 
     def __init__(
-        self,
-        make: Callable[[str, OnFraction], Separator],
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, make: Callable[[str, OnFraction], Separator], has_weights: Callable[[], bool]
     ) -> None:
         self._make = make
-        self._clock = clock
-        self._kept: dict[str, tuple[Separator, float]] = {}
+        self._has_weights = has_weights
+        self._kept: dict[str, Separator] = {}
+        self._stood_in_without_weights = False
 
     def get(self, choice: str, on_fraction: OnFraction) -> Separator:
-        """Return the kept separator, or a new one when there is none or it was a stand-in."""
+        """Return the kept separator, or a new one when there is none or a better one is there."""
         if choice == "auto" and "spleeter" in self._kept:
-            choice = "spleeter"  # it can be had: one network in memory is enough
+            choice = "spleeter"  # one network in memory is enough
         kept = self._kept.get(choice)
-        if kept is not None:
-            separator, made_s = kept
-            stands_in = choice == "auto"
-            if not stands_in or self._clock() - made_s < RETRY_AFTER_S:
-                return separator
+        outdated = choice == "auto" and self._stood_in_without_weights and self._has_weights()
+        if kept is not None and not outdated:
+            return kept
+        if choice == "auto":
+            self._kept.pop("auto", None)
+            self._stood_in_without_weights = not self._has_weights()
         separator = self._make(choice, on_fraction)
-        self._kept["spleeter" if separator.name == "spleeter" else choice] = (
-            separator,
-            self._clock(),
-        )
+        self._kept["spleeter" if separator.name == "spleeter" else choice] = separator
         return separator
 
 
@@ -107,14 +100,18 @@ def make_merger(
     # The pipeline's heavy parts are imported here, in the worker, and nowhere else in the bot.
     from pipeline.merge import merge  # noqa: PLC0415 - see above
     from pipeline.separate.choose import make_separator  # noqa: PLC0415 - see above
-    from pipeline.separate.weights import ModelSource  # noqa: PLC0415 - see above
+    from pipeline.separate.weights import (  # noqa: PLC0415 - see above
+        ModelSource,
+        find_weights,
+    )
 
     logging.basicConfig(level=log_level)
     source = ModelSource(directory=model_dir)
     if model_location:
         source = ModelSource(directory=model_dir, location=model_location)
     shelf = SeparatorShelf(
-        lambda choice, on_fraction: make_separator(choice, source, on_fraction=on_fraction)
+        lambda choice, on_fraction: make_separator(choice, source, on_fraction=on_fraction),
+        lambda: find_weights(source) is not None,
     )
 
     def work(task: MergeTask, on_progress: OnProgress) -> MergeResult:

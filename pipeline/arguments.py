@@ -23,9 +23,9 @@ example:
 
 "python -m pipeline merge --help" explains every option of a merge.
 
-Spleeter's weights are fetched once into SPLEETER_MODEL_DIR, from SPLEETER_MODEL_URL if that is
-set: a web address or a local folder. Where they cannot be had, a separator made of signal
-processing does the work. Their folder is now {models}
+Nothing is downloaded unless you say --separator spleeter: that fetches Spleeter's weights once
+into SPLEETER_MODEL_DIR, from SPLEETER_MODEL_URL if that is set: a web address or a local folder.
+From then on they do the work. Their folder is now {models}
 
 exit codes: 0 done, 1 a fault of this program, 2 something about the songs or options to mend,
 130 called off

@@ -106,9 +106,10 @@ class Recipe:
         "auto",
         "how the songs are taken apart",
         choices={
-            "auto": "Spleeter where its weights can be had, else offline",
-            "spleeter": "Spleeter's neural network or nothing",
-            "offline": "signal processing, nothing to download, rougher",
+            "auto": "Spleeter where its weights are already there, else builtin",
+            "spleeter": "Spleeter's large network; its weights are fetched once",
+            "builtin": "the small network of this project, nothing to download",
+            "offline": "signal processing, rougher",
         },
     )
     tempo: str = _option(

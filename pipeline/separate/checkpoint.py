@@ -1,4 +1,4 @@
-"""Tell a whole TensorFlow checkpoint from a broken one, without TensorFlow.
+"""Read the index of a TensorFlow checkpoint, and tell a whole one from a broken one.
 
 A checkpoint "model" is an index, ``model.index``, and its tensors, cut into shards named
 ``model.data-00000-of-00001``. The index is a sorted table of key and value as LevelDB keeps it
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,17 +22,45 @@ _FOOTER_LENGTH = 48
 _MAGIC = 0xDB4775248B80FB57
 _UNCOMPRESSED = 0
 
-# Field numbers of the two messages, and the wire types of protocol buffers.
-_HEADER_NUM_SHARDS = 1
-_ENTRY_SHARD_ID, _ENTRY_OFFSET, _ENTRY_SIZE = 3, 4, 5
+# Field numbers of the messages, and the wire types of protocol buffers.
+_HEADER_NUM_SHARDS, _HEADER_ENDIANNESS = 1, 2
+_ENTRY_DTYPE, _ENTRY_SHAPE = 1, 2
+_ENTRY_SHARD_ID, _ENTRY_OFFSET, _ENTRY_SIZE, _ENTRY_CRC32C = 3, 4, 5, 6
+_SHAPE_DIM, _DIM_SIZE = 2, 1
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorEntry:
+    """Where a tensor lies, and how to tell that it is all there.
+
+    Attributes
+    ----------
+    dtype
+        Its type, a number of tensorflow/core/framework/types.proto.
+    shape
+        Its axes.
+    shard
+        The ending of its file, e.g. "data-00000-of-00001".
+    offset, size
+        Where in that file it starts, and how long it is, in bytes.
+    checksum
+        CRC-32C of its bytes, masked as LevelDB does.
+    """
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: str
+    offset: int
+    size: int
+    checksum: int
 
 
 def is_whole(prefix: Path) -> bool:
     """Say whether a checkpoint's index can be read and every shard is as long as it says.
 
     What lies inside the shards is not looked at: every tensor carries its own checksum, which
-    TensorFlow verifies when it reads it.
+    `pipeline.separate.tensors` verifies when it reads it.
 
     Parameters
     ----------
@@ -66,27 +95,74 @@ def shard_lengths(index: bytes) -> dict[str, int]:
     ValueError
         The bytes are no index, or a part of it is missing.
     """
+    lengths: defaultdict[str, int] = defaultdict(int)
+    for entry in read_index(index).values():
+        lengths[entry.shard] = max(lengths[entry.shard], entry.offset + entry.size)
+    return dict(lengths)
+
+
+def read_index(index: bytes) -> dict[str, TensorEntry]:
+    """Read from an index where every tensor lies.
+
+    Parameters
+    ----------
+    index
+        The bytes of a ``.index`` file.
+
+    Returns
+    -------
+    dict
+        For each tensor its name, as the graph had it, and its place.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no index, a part of it is missing, or it names no tensors.
+    """
     try:
-        return _shard_lengths(index)
+        return _read_index(index)
     except (IndexError, struct.error) as error:
         raise ValueError("the index breaks off") from error
 
 
-def _shard_lengths(index: bytes) -> dict[str, int]:
-    entries = _table(index)
-    key, header = next(entries, (b"?", b""))
-    n_shards = _fields(header).get(_HEADER_NUM_SHARDS, 0)
+def _read_index(index: bytes) -> dict[str, TensorEntry]:
+    table = _table(index)
+    key, header = next(table, (b"?", b""))
+    n_shards = _numbers(header).get(_HEADER_NUM_SHARDS, 0)
     if key or n_shards < 1:
         raise ValueError("the index has no header")
-    ends: defaultdict[int, int] = defaultdict(int)
-    for _, value in entries:
-        entry = _fields(value)
-        shard = entry.get(_ENTRY_SHARD_ID, 0)
-        end = entry.get(_ENTRY_OFFSET, 0) + entry.get(_ENTRY_SIZE, 0)
-        ends[shard] = max(ends[shard], end)
-    if not ends or max(ends) >= n_shards:
-        raise ValueError("the index names no tensors, or shards that there are not")
-    return {f"data-{shard:05d}-of-{n_shards:05d}": ends[shard] for shard in range(n_shards)}
+    if _numbers(header).get(_HEADER_ENDIANNESS, 0):
+        raise ValueError("the index is of a checkpoint with the highest byte first")
+    entries = {name.decode(): _entry(value, n_shards) for name, value in table}
+    if not entries:
+        raise ValueError("the index names no tensors")
+    return entries
+
+
+def _entry(message: bytes, n_shards: int) -> TensorEntry:
+    numbers = _numbers(message)
+    shard = numbers.get(_ENTRY_SHARD_ID, 0)
+    if shard >= n_shards:
+        raise ValueError("the index names shards that there are not")
+    return TensorEntry(
+        dtype=numbers.get(_ENTRY_DTYPE, 0),
+        shape=_shape(message),
+        shard=f"data-{shard:05d}-of-{n_shards:05d}",
+        offset=numbers.get(_ENTRY_OFFSET, 0),
+        size=numbers.get(_ENTRY_SIZE, 0),
+        checksum=numbers.get(_ENTRY_CRC32C, 0),
+    )
+
+
+def _shape(message: bytes) -> tuple[int, ...]:
+    """Read a tensor's shape, a TensorShapeProto of a Dim for each axis, out of its entry."""
+    return tuple(
+        _numbers(axis).get(_DIM_SIZE, 0)
+        for number, shape in _fields(message)
+        if number == _ENTRY_SHAPE and isinstance(shape, bytes)
+        for field, axis in _fields(shape)
+        if field == _SHAPE_DIM and isinstance(axis, bytes)
+    )
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -119,23 +195,30 @@ def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length
 
 
-def _fields(message: bytes) -> dict[int, int]:
-    """Read the whole-number fields of a protocol buffer message; skip the others."""
-    fields: dict[int, int] = {}
+def _numbers(message: bytes) -> dict[int, int]:
+    """Read the whole-number fields of a protocol buffer message."""
+    return {number: value for number, value in _fields(message) if isinstance(value, int)}
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Give the fields of a protocol buffer message in order: whole numbers, or bytes."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:
-            fields[number], at = _varint(message, at)
+            value, at = _varint(message, at)
+            yield number, value
         elif wire_type == _LENGTH_DELIMITED:
             length, at = _varint(message, at)
+            yield number, message[at : at + length]
             at += length
         elif wire_type in (_FIXED32, _FIXED64):
-            at += 4 if wire_type == _FIXED32 else 8
+            length = 4 if wire_type == _FIXED32 else 8
+            yield number, int.from_bytes(message[at : at + length], "little")
+            at += length
         else:
             raise ValueError("an entry of the index cannot be read")
-    return fields
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,18 +1,20 @@
-"""Which separator does the work: Spleeter where its weights can be had, else the built-in one."""
+"""Which separator does the work: Spleeter where its weights are, else the built-in network."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelUnavailableError
-from pipeline.separate.weights import ModelSource, ensure_weights
+from pipeline.separate.weights import ModelSource, ensure_weights, find_weights
 
 if TYPE_CHECKING:
     from pipeline.separate import Separator
     from pipeline.types import OnFraction
 
-CHOICES = ("auto", "spleeter", "offline")
+CHOICES = ("auto", "spleeter", "builtin", "offline")
 """What may be asked for."""
+
+_ADVICE = "; for cleaner voices choose the separator spleeter, which fetches its weights once"
 
 
 def make_separator(
@@ -20,14 +22,15 @@ def make_separator(
 ) -> Separator:
     """Make a separator; keep it, because every new one loads its model anew.
 
-    "spleeter" loads its network when the first song comes; "auto" at once, because only then is it
-    certain that the weights can be used.
+    A network is loaded when the first song comes; Spleeter's for "auto" at once, because only
+    then is it certain that the weights can be used.
 
     Parameters
     ----------
     choice
-        "spleeter"; "offline", the built-in separator, which needs no weights; or "auto": Spleeter
-        where its weights are there or can be fetched, else the built-in one with a note about it.
+        "spleeter", whose weights are fetched when they are not there; "builtin", the network
+        that comes with the package; "offline", signal processing; or "auto", which never goes to
+        the network: Spleeter where its weights are there, else the built-in network.
     source
         Where Spleeter's weights live and come from.
     on_fraction
@@ -36,12 +39,13 @@ def make_separator(
     Returns
     -------
     Separator
-        Its `note` says when the built-in separator stands in for Spleeter.
+        Its `note` says when another one stands in for Spleeter.
 
     Raises
     ------
     ModelUnavailableError
-        Spleeter was asked for by name, and its weights are not there and cannot be fetched.
+        Spleeter was asked for by name, and its weights are not there and cannot be fetched; or
+        the built-in network was, and is not there.
     ValueError
         `choice` is none of `CHOICES`.
     """
@@ -49,21 +53,44 @@ def make_separator(
         raise ValueError(f"choice must be one of {', '.join(CHOICES)}, not {choice!r}")
     if choice == "offline":
         return _offline("")
-    from pipeline.separate.spleeter import SpleeterSeparator  # noqa: PLC0415 - numpy and scipy
+    if choice == "builtin":
+        return _built_in("")
+    from pipeline.separate.spleeter import SpleeterSeparator  # noqa: PLC0415 - loads numpy
 
+    if choice == "spleeter":
+        return SpleeterSeparator(ensure_weights(source, on_fraction=on_fraction))
+    found = find_weights(source)
+    if found is None:
+        return _stand_in("", _ADVICE)
+    separator = SpleeterSeparator(found)
     try:
-        separator = SpleeterSeparator(ensure_weights(source, on_fraction=on_fraction))
-        if choice == "auto":
-            separator.load()  # only now is it certain that the weights can be used
+        separator.load()  # only now is it certain that the weights can be used
     except ModelUnavailableError as error:
-        if choice == "spleeter":
-            raise
-        reason = str(error.args[0]).removesuffix(".")  # without the hint: that is for the admin
-        return _offline(
-            f"{reason}, so the built-in separator did the work: "
-            "expect more of the old backing in the voice."
-        )
+        reason = str(error.args[0])  # without the hint: that is for the admin
+        return _stand_in(f"{reason} ", "")
     return separator
+
+
+def _stand_in(before: str, after: str) -> Separator:
+    from pipeline.separate.builtin import BUILT_IN  # noqa: PLC0415 - loads numpy
+
+    if BUILT_IN.exists():
+        return _built_in(f"{before}Taken apart by the built-in network{after}.")
+    return _offline(
+        f"{before}Taken apart by the offline separator: expect more of the old backing in the "
+        f"voice{after}."
+    )
+
+
+def _built_in(note: str) -> Separator:
+    from pipeline.separate.builtin import BUILT_IN, BuiltInSeparator  # noqa: PLC0415 - loads numpy
+
+    if not BUILT_IN.exists():
+        raise ModelUnavailableError(
+            "The built-in network is not part of this installation.",
+            hint="Install this program again, or choose another separator.",
+        )
+    return BuiltInSeparator(note=note)
 
 
 def _offline(note: str) -> Separator:
