@@ -1,4 +1,4 @@
-"""Rendered clips on disk: 12 seconds of audio as 16-bit numbers, and a file of facts beside them."""
+"""Rendered clips on disk: 12 seconds of audio in 16 bits, and a file of facts beside each."""
 
 from __future__ import annotations
 

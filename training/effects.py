@@ -14,6 +14,7 @@ import numpy as np
 from scipy import signal as dsp
 
 from pipeline.types import SAMPLE_RATE
+from training.arrays import single
 from training.dynamics import compressor_gain
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def room_reverb(
     room = _draw_room(rng, decay_s)
     echo = dsp.oaconvolve(signal, room, axes=-1)[..., : signal.shape[-1]]
     # As loud as the direct sound at wet 1: the response is scaled to unit energy.
-    return (signal + wet * echo).astype(np.float32)
+    return single(signal + wet * echo)
 
 
 def echo(signal: Signal, rng: np.random.Generator, *, beat_s: float = 0.5) -> Signal:
@@ -133,7 +134,7 @@ def chorus(signal: Signal, rng: np.random.Generator) -> Signal:
         phase = rng.uniform(0, 2 * np.pi)
         delay = base_s * SAMPLE_RATE + depth * np.sin(2 * np.pi * rate_hz * times + phase)
         out[channel] += level * _delayed(signal[channel], delay)
-    return (out / np.sqrt(1 + level**2)).astype(np.float32)
+    return single(out / np.sqrt(1 + level**2))
 
 
 def widen(signal: Signal, rng: np.random.Generator) -> Signal:
@@ -166,7 +167,7 @@ def pan(signal: Signal, place: float) -> Signal:
     """
     angle = (place + 1) * np.pi / 4
     gains = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2)
-    return (signal.mean(axis=0) * gains).astype(np.float32)
+    return single(signal.mean(axis=0) * gains)
 
 
 def saturate(signal: Signal, rng: np.random.Generator, *, hardest: float = 5.0) -> Signal:
@@ -259,7 +260,7 @@ def _draw_room(rng: np.random.Generator, decay_s: float) -> Signal:
         if place < room.shape[-1]:
             room[int(rng.integers(2)), place] += np.float32(rng.uniform(2, 10))
     energy = np.sqrt(np.sum(room**2, axis=-1, keepdims=True))
-    return (room / energy).astype(np.float32)
+    return single(room / energy)
 
 
 def _biquad(shape: Shape, centre_hz: float, gain_db: float, quality: float) -> Sos:
@@ -284,7 +285,7 @@ def _biquad(shape: Shape, centre_hz: float, gain_db: float, quality: float) -> S
             -sign * 2 * (minus + sign * plus * cos),
             plus + sign * minus * cos - root,
         )
-    return (np.array([*top, *low]) / low[0]).astype(np.float32)
+    return single(np.array([*top, *low]) / low[0])
 
 
 def _delayed(mono: npt.NDArray[np.float32], delay: npt.NDArray[np.float64]) -> Signal:

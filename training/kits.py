@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.types import SAMPLE_RATE
+from training.arrays import single
 from training.effects import filtered
 from training.notes import Note
 
@@ -95,7 +96,7 @@ def _place(rng: np.random.Generator, drum: str, wide: float) -> Signal:
     sound[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
     middle = drum in ("kick", "snare", "clap")
     angle = (1 + (0.0 if middle else wide * float(rng.uniform(-1, 1)))) * np.pi / 4
-    return (np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2) * sound).astype(np.float32)
+    return single(np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2) * sound)
 
 
 def _time(seconds: float) -> Mono:
@@ -110,7 +111,7 @@ def _noise(rng: np.random.Generator, count: int, low_hz: float, high_hz: float =
 def _sweep(t: Mono, low_hz: float, high_hz: float, fall_s: float) -> Mono:
     """Return a sine that falls from one frequency to another."""
     cycles = low_hz * t + (high_hz - low_hz) * fall_s * (1 - np.exp(-t / fall_s))
-    return np.sin(2 * np.pi * cycles).astype(np.float32)
+    return single(np.sin(2 * np.pi * cycles))
 
 
 def _kick(rng: np.random.Generator) -> Mono:
@@ -120,7 +121,7 @@ def _kick(rng: np.random.Generator) -> Mono:
     body = _sweep(t, rng.uniform(38, 62), rng.uniform(120, 420), rng.uniform(0.008, 0.04))
     body = np.tanh(rng.uniform(1, 3.5) * body * np.exp(-t / decay))
     click = _noise(rng, len(t), 1500) * np.exp(-t / 0.003) * rng.uniform(0, 0.3)
-    return (body + click).astype(np.float32)
+    return single(body + click)
 
 
 def _snare(rng: np.random.Generator) -> Mono:
@@ -138,7 +139,7 @@ def _clap(rng: np.random.Generator) -> Mono:
     shape = np.exp(-t / rng.uniform(0.05, 0.15)) * 0.6
     for at in np.cumsum(rng.uniform(0.007, 0.014, size=3)):
         shape += np.exp(-np.maximum(t - at, 0) / 0.006) * (t >= at)
-    return (_noise(rng, len(t), 800, rng.uniform(3500, 9000)) * shape).astype(np.float32)
+    return single(_noise(rng, len(t), 800, rng.uniform(3500, 9000)) * shape)
 
 
 def _metal(decay_s: tuple[float, float], seconds: float) -> Callable[[np.random.Generator], Mono]:
@@ -152,7 +153,7 @@ def _metal(decay_s: tuple[float, float], seconds: float) -> Callable[[np.random.
         share = rng.uniform(0, 0.3)
         hiss = rng.standard_normal(len(t), dtype=np.float32) + np.float32(share) * ring
         hiss = filtered(hiss.astype(np.float32), low_hz=rng.uniform(4500, 8500), order=4)
-        return (hiss * np.exp(-t / rng.uniform(*decay_s))).astype(np.float32)
+        return single(hiss * np.exp(-t / rng.uniform(*decay_s)))
 
     return make
 
@@ -164,7 +165,7 @@ def _tom(low_hz: float, high_hz: float) -> Callable[[np.random.Generator], Mono]
         t = _time(0.5)
         hz = rng.uniform(low_hz, high_hz)
         body = _sweep(t, hz, hz * rng.uniform(1.2, 2), 0.03) * np.exp(-t / rng.uniform(0.08, 0.2))
-        return (body + 0.1 * _noise(rng, len(t), 1000) * np.exp(-t / 0.01)).astype(np.float32)
+        return single(body + 0.1 * _noise(rng, len(t), 1000) * np.exp(-t / 0.01))
 
     return make
 
@@ -176,7 +177,7 @@ def _block(low_hz: float, high_hz: float) -> Callable[[np.random.Generator], Mon
         t = _time(0.3)
         hz = rng.uniform(low_hz, high_hz)
         ring = np.sin(2 * np.pi * hz * t) + 0.6 * np.sin(2 * np.pi * hz * 1.48 * t)
-        return (ring * np.exp(-t / rng.uniform(0.012, 0.07))).astype(np.float32)
+        return single(ring * np.exp(-t / rng.uniform(0.012, 0.07)))
 
     return make
 

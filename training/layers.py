@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.types import SAMPLE_RATE
 from training import effects
 from training.grooves import play_drums
 from training.kits import kit_notes, play_machine
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from pipeline.types import Signal
     from training.grooves import Style
     from training.harmony import Harmony
-    from training.notes import Note
     from training.timeline import Timeline
 
-_LENGTH = round(RENDERED_S * effects.SAMPLE_RATE)
+_LENGTH = round(RENDERED_S * SAMPLE_RATE)
 _KITS = (0, 0, 8, 16, 24, 25, 32, 40)
 _BASSES = (32, 33, 33, 33, 34, 34, 35, 36, 37, 38, 39, 43)
 _GUITARS = range(24, 32)
@@ -175,10 +175,10 @@ def record_riser(rng: np.random.Generator, band: Band) -> Signal:
     """Return noise that swells towards a downbeat, float32, shape (2, n)."""
     bars = band.timeline.beats // band.timeline.beats_per_bar
     bar = float(rng.integers(1, max(2, bars)) * band.timeline.beats_per_bar)
-    end = min(_LENGTH, int(band.timeline.seconds(bar) * effects.SAMPLE_RATE))
-    count = min(end, int(rng.uniform(1.5, 6) * effects.SAMPLE_RATE))
+    end = min(_LENGTH, int(band.timeline.seconds(bar) * SAMPLE_RATE))
+    count = min(end, int(rng.uniform(1.5, 6) * SAMPLE_RATE))
     out = _silence()
-    if count < effects.SAMPLE_RATE // 2:
+    if count < SAMPLE_RATE // 2:
         return out
     noise = rng.standard_normal((2, count), dtype=np.float32)
     climb = np.linspace(0, 1, count, dtype=np.float32)
@@ -198,19 +198,25 @@ def _finish(rng: np.random.Generator, band: Band, layer: Signal) -> Signal:
         layer = effects.chorus(layer, rng)
     if rng.random() < 0.1:
         layer = effects.saturate(layer, rng)
-    place = rng.random()
-    if place < 0.3:
-        layer = effects.pan(layer, float(np.clip(rng.normal(0, 0.5), -1, 1)))
-    elif place < 0.38:
-        layer = effects.pan(layer, float(rng.choice([-1, 1])))
-    elif place < 0.62:
-        layer = effects.widen(layer, rng)
+    layer = _placed(rng, layer)
     if rng.random() < 0.2:
         layer = effects.echo(layer, rng, beat_s=band.timeline.beat_s)
     if rng.random() < 0.55:
         layer = effects.room_reverb(layer, rng)
     if rng.random() < 0.07:
         layer = effects.band_limit(layer, rng)
+    return layer
+
+
+def _placed(rng: np.random.Generator, layer: Signal) -> Signal:
+    """Return a layer somewhere between the loudspeakers, at one of them, wide, or as it was."""
+    place = rng.random()
+    if place < 0.3:
+        return effects.pan(layer, float(np.clip(rng.normal(0, 0.5), -1, 1)))
+    if place < 0.38:
+        return effects.pan(layer, float(rng.choice([-1, 1])))
+    if place < 0.62:
+        return effects.widen(layer, rng)
     return layer
 
 

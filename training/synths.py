@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.types import SAMPLE_RATE
+from training.arrays import single
 from training.effects import filtered
 
 if TYPE_CHECKING:
@@ -231,12 +232,12 @@ def _wave(
         return pure
     octave = int(np.ceil(np.log2(max(hz, 20.0) / 20.0)))
     table = _wavetable(patch.wave, octave)
-    return table[(cycles * _TABLE).astype(np.int32) & (_TABLE - 1)]
+    return single(table[(cycles * _TABLE).astype(np.int32) & (_TABLE - 1)])
 
 
 def _angle(cycles: npt.NDArray[np.float64]) -> Mono:
     # Whole turns are taken away before single precision takes the rest.
-    return ((cycles - np.floor(cycles)) * (2 * np.pi)).astype(np.float32)
+    return single((cycles - np.floor(cycles)) * (2 * np.pi))
 
 
 @lru_cache(maxsize=128)
@@ -261,11 +262,11 @@ def _wavetable(wave: str, octave: int) -> Mono:
     spectrum = np.zeros(_TABLE // 2 + 1, dtype=np.complex128)
     spectrum[1 : len(sizes) + 1] = -1j * sizes
     cycle = np.fft.irfft(spectrum)
-    return (cycle / np.sqrt(np.mean(cycle**2)) * 0.6).astype(np.float32)
+    return single(cycle / np.sqrt(np.mean(cycle**2)) * 0.6)
 
 
 def _envelope(patch: Patch, times: Mono, held_s: float) -> Mono:
     rise = np.minimum(times / np.float32(patch.attack_s), np.float32(1))
     fall = patch.sustain + (1 - patch.sustain) * np.exp(-times / np.float32(patch.decay_s))
     after = np.exp(-np.maximum(times - np.float32(held_s), 0) / np.float32(patch.release_s))
-    return (rise * fall * after).astype(np.float32)
+    return single(rise * fall * after)
