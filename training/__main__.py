@@ -1,0 +1,91 @@
+"""The trainings' command line: ``python -m training separator --minutes 60`` and so on.
+
+Rendering and training need the environment of ``training/requirements.txt``; ``export`` needs
+that of the bot, because Spleeter's own code writes the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+
+from training.schedule import Training, geometry_of
+from training.weights import N_FILTERS
+
+_CLIPS = Path("build/training")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    _add_separator(commands.add_parser("separator", help="train the separator"))
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def _add_separator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clips", type=Path, default=_CLIPS, help="rendered clips")
+    parser.add_argument(
+        "--out", type=Path, default=_CLIPS / "separator", help="checkpoint, weights and log"
+    )
+    parser.add_argument(
+        "--stems", type=Path, default=Path("../shared/audio/stems"), help="real songs to validate"
+    )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="budget of time")
+    parser.add_argument("--steps", type=float, default=math.inf, help="budget of steps")
+    parser.add_argument("--filters", type=_numbers, default=N_FILTERS, help="such as 8,16,32,...")
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=2e-3, help="largest learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, help="of the network's arithmetic; all cores")
+    parser.add_argument("--workers", type=int, default=1, help="processes that mix songs")
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--validate-every", type=float, default=10.0, metavar="MINUTES")
+    parser.add_argument("--save-every", type=float, default=3.0, metavar="MINUTES")
+    parser.add_argument("--frames", type=int, default=192, help="length of a crop")
+    parser.add_argument("--frame-length", type=int, default=4096, help="of the transform")
+    parser.set_defaults(run=_train_separator)
+
+
+def _train_separator(options: argparse.Namespace) -> int:
+    # Read when PyTorch is loaded. Threads that wait by spinning starve the process that mixes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch  # noqa: PLC0415 - only this command needs it
+
+    from training.separator import SeparatorTraining  # noqa: PLC0415 - it loads PyTorch
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    training = Training(
+        clips=options.clips,
+        directory=options.out,
+        geometry=geometry_of(options.frame_length, options.frames),
+        stems=options.stems if options.stems.is_dir() else None,
+        n_filters=options.filters,
+        minutes=options.minutes,
+        steps=options.steps,
+        batch_size=options.batch,
+        learning_rate=options.rate,
+        seed=options.seed,
+        device=options.device,
+        n_workers=options.workers,
+        compiles=not options.no_compile,
+        validation_minutes=options.validate_every,
+        checkpoint_minutes=options.save_every,
+    )
+    SeparatorTraining(training).run()
+    return 0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
