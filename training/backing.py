@@ -11,9 +11,9 @@ from pipeline.types import SAMPLE_RATE
 from training import layers
 from training.clips import CLIP_S, CLIP_SAMPLES, PARTS, render_missing
 from training.dynamics import compressor_gain, limiter_gain, pump_gain
-from training.grooves import draw_style
 from training.harmony import draw_harmony
 from training.soundfonts import FONTS
+from training.styles import draw_style
 from training.timeline import LEAD_S, draw_timeline
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Backing:
     chords
         Start and end in seconds and semitones above C, root first; without gaps.
     style
-        Name of one of `training.grooves.STYLES`.
+        Name of one of `training.styles.STYLES`.
     """
 
     parts: Signal

@@ -25,8 +25,8 @@ from training.timeline import RENDERED_S
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
-    from training.grooves import Style
     from training.harmony import Harmony
+    from training.styles import Style
     from training.timeline import Timeline
 
 _LENGTH = round(RENDERED_S * SAMPLE_RATE)
