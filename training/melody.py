@@ -10,6 +10,8 @@ import numpy as np
 from training.clips import CLIP_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
@@ -201,7 +203,7 @@ def write_flow(
 
 
 def harmonise(
-    phrases: list[tuple[Note, ...]], ground: Ground, steps: int
+    phrases: Sequence[tuple[Note, ...]], ground: Ground, steps: int
 ) -> list[tuple[Note, ...]]:
     """Return the phrases moved along the scale.
 
@@ -221,7 +223,7 @@ def harmonise(
 
 
 def voice_chords(
-    phrases: list[tuple[Note, ...]], ground: Ground, offset: int
+    phrases: Sequence[tuple[Note, ...]], ground: Ground, offset: int
 ) -> list[tuple[Note, ...]]:
     """Return the rhythm of the phrases on chord tones `offset` semitones or so from the tune."""
     out = []

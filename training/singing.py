@@ -151,7 +151,7 @@ def _line_up(
     frames = final + _RELEASE
     take = _Take(
         positions=np.full(frames, -1.0),
-        pitch=np.full(frames, phrase[0].pitch),
+        pitch=np.full(frames, float(phrase[0].pitch)),
         held=np.zeros(frames),
         level_db=np.zeros(frames),
     )

@@ -191,7 +191,7 @@ def _speak(engine: str, voice: str, rng: np.random.Generator) -> Utterance:
     if rate_hz > SAMPLE_RATE:
         wave, rate_hz = soxr.resample(wave, rate_hz, SAMPLE_RATE), SAMPLE_RATE
     wave = wave[: int(_LONGEST_S * rate_hz)] / np.max(np.abs(wave))
-    # Digital silence has no logarithm.
+    # See `analyse`.
     wave = wave + 1e-5 * rng.standard_normal(len(wave)).astype(np.float32)
     return analyse(wave, rate_hz, f"{engine}_{voice}")
 

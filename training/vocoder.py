@@ -76,7 +76,8 @@ def analyse(wave: Mono, rate_hz: int, voice: str) -> Utterance:
     Parameters
     ----------
     wave
-        One channel, shape (n,), at least a quarter of a second with a voice in it.
+        One channel, shape (n,), at least a quarter of a second with a voice in it, and some
+        noise where it rests: digital silence has no logarithm.
     rate_hz
         Its sample rate, at most 48 kHz.
     voice
