@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,10 @@ class PackedModel:
             raise self.damaged(str(error)) from error
         except (KeyError, TypeError, ValueError) as error:
             raise self.damaged(f"its {CHECKSUM_NAME} cannot be read") from error
-        files = _unpacked(self.archive)
+        try:
+            files = _unpacked(self.archive)
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise self.damaged("the archive cannot be unpacked") from error
 
         def read(name: str) -> bytes:
             if name not in files:
@@ -81,10 +85,10 @@ class BuiltInSeparator(NetworkSeparator):
     Parameters
     ----------
     archive
-        Where it lies packed.
+        Where it lies packed: `BUILT_IN`, or another one to try.
     note
         A sentence for the user when this one stands in for a better one.
     """
 
-    def __init__(self, archive: Path = BUILT_IN, *, note: str = "") -> None:
+    def __init__(self, archive: Path, *, note: str = "") -> None:
         super().__init__("built-in", PackedModel(archive), note=note)

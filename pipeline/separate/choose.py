@@ -90,7 +90,7 @@ def _built_in(note: str) -> Separator:
             "The built-in network is not part of this installation.",
             hint="Install this program again, or choose another separator.",
         )
-    return BuiltInSeparator(note=note)
+    return BuiltInSeparator(BUILT_IN, note=note)
 
 
 def _offline(note: str) -> Separator:

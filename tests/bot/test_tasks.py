@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.tasks import RETRY_AFTER_S, SeparatorShelf
+from bot.tasks import SeparatorShelf
 
 if TYPE_CHECKING:
     from pipeline.types import OnFraction, Song, Stems
@@ -19,51 +19,68 @@ class Fake:
 
 
 class Maker:
-    """Makes separators; Spleeter's weights can be had or not."""
+    """Makes separators; Spleeter's weights are there, or come when they are fetched."""
 
-    def __init__(self) -> None:
-        self.has_weights = True
-        self.now_s = 0.0
+    def __init__(self, *, has_weights: bool) -> None:
+        self.has_weights = has_weights
+        self.damaged = False
         self.made: list[str] = []
 
     def make(self, choice: str, _on_fraction: OnFraction) -> Fake:
         self.made.append(choice)
-        if choice == "auto" and not self.has_weights:
-            return Fake("offline", note="Spleeter's weights could not be had.")
-        return Fake("offline" if choice == "offline" else "spleeter")
+        if choice == "spleeter":
+            self.has_weights = True
+        if choice == "auto":
+            choice = "spleeter" if self.has_weights and not self.damaged else "builtin"
+        return Fake({"builtin": "built-in"}.get(choice, choice))
 
     def shelf(self) -> SeparatorShelf:
-        return SeparatorShelf(self.make, clock=lambda: self.now_s)
+        return SeparatorShelf(self.make, lambda: self.has_weights)
 
 
 def test_each_choice_is_made_once() -> None:
-    maker = Maker()
+    maker = Maker(has_weights=True)
     shelf = maker.shelf()
-    for choice in ("auto", "offline", "auto", "offline", "spleeter"):
-        maker.now_s += RETRY_AFTER_S
+    for choice in ("auto", "offline", "auto", "builtin", "offline", "spleeter", "builtin"):
         shelf.get(choice, print)
-    assert maker.made == ["auto", "offline"]
+    assert maker.made == ["auto", "offline", "builtin"]
     assert shelf.get("auto", print) is shelf.get("spleeter", print)
 
 
-def test_auto_takes_the_network_that_is_there() -> None:
-    maker = Maker()
+def test_a_stand_in_is_kept_while_there_are_no_weights() -> None:
+    maker = Maker(has_weights=False)
     shelf = maker.shelf()
+    first = shelf.get("auto", print)
+    assert first.name == "built-in"
+    assert shelf.get("auto", print) is first
+    assert maker.made == ["auto"]
+
+
+def test_auto_takes_the_network_that_this_worker_has() -> None:
+    maker = Maker(has_weights=False)
+    shelf = maker.shelf()
+    assert shelf.get("auto", print).name == "built-in"
     spleeter = shelf.get("spleeter", print)
     assert shelf.get("auto", print) is spleeter
-    assert maker.made == ["spleeter"]
+    assert maker.made == ["auto", "spleeter"]
 
 
-def test_a_stand_in_is_replaced_when_spleeter_can_be_had() -> None:
-    maker = Maker()
-    maker.has_weights = False
+def test_auto_takes_weights_that_another_worker_fetched() -> None:
+    maker = Maker(has_weights=False)
     shelf = maker.shelf()
-    assert shelf.get("auto", print).name == "offline"
+    assert shelf.get("auto", print).name == "built-in"
     maker.has_weights = True
-    maker.now_s = RETRY_AFTER_S - 1
-    assert shelf.get("auto", print).name == "offline"
-    maker.now_s = RETRY_AFTER_S
-    assert shelf.get("auto", print).name == "spleeter"
-    maker.now_s = 10 * RETRY_AFTER_S
-    shelf.get("auto", print)
+    spleeter = shelf.get("auto", print)
+    assert spleeter.name == "spleeter"
+    assert shelf.get("auto", print) is shelf.get("spleeter", print) is spleeter
     assert maker.made == ["auto", "auto"]
+
+
+def test_damaged_weights_are_tried_once() -> None:
+    maker = Maker(has_weights=True)
+    maker.damaged = True
+    shelf = maker.shelf()
+    first = shelf.get("auto", print)
+    assert first.name == "built-in"
+    assert shelf.get("auto", print) is first
+    assert maker.made == ["auto"]

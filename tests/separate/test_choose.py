@@ -3,13 +3,17 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from pipeline.errors import Cancelled, ModelUnavailableError
+from pipeline.recipe import OPTIONS
+from pipeline.separate.builtin import BuiltInSeparator
 from pipeline.separate.choose import CHOICES, make_separator
 from pipeline.separate.offline import OfflineSeparator
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.weights import ModelSource
+from tests.separate.splitting import make_song, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,39 +23,81 @@ if TYPE_CHECKING:
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.mark.parametrize("choice", ["auto", "spleeter"])
-def test_spleeter_does_the_work_where_its_weights_can_be_fetched(
-    tmp_path: Path, release: Release, choice: str
-) -> None:
+@pytest.fixture
+def built_in(tiny_release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the package have a network of its own."""
+    monkeypatch.setattr("pipeline.separate.builtin.BUILT_IN", tiny_release / "2stems.tar.gz")
+
+
+@pytest.fixture
+def no_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.separate.builtin.BUILT_IN", tmp_path / "2stems.tar.gz")
+
+
+def test_spleeter_by_name_fetches_its_weights(tmp_path: Path, release: Release) -> None:
     fractions: list[float] = []
     source = ModelSource(directory=tmp_path, location=release.url)
-    separator = make_separator(choice, source, on_fraction=fractions.append)
+    separator = make_separator("spleeter", source, on_fraction=fractions.append)
     assert isinstance(separator, SpleeterSeparator)
     assert (separator.name, separator.note) == ("spleeter", "")
     assert fractions[-1] == 1.0
 
 
-def test_auto_falls_back_and_says_so(tmp_path: Path) -> None:
+def test_auto_takes_weights_that_are_there(tmp_path: Path, tiny_model: Path) -> None:
+    shutil.copytree(tiny_model, tmp_path / "2stems")
     separator = make_separator("auto", ModelSource(directory=tmp_path, location=NOWHERE))
+    assert isinstance(separator, SpleeterSeparator)
+    assert (separator.name, separator.note) == ("spleeter", "")
+
+
+@pytest.mark.usefixtures("built_in")
+def test_auto_takes_the_built_in_network_without_asking_the_internet(
+    tmp_path: Path, release: Release
+) -> None:
+    separator = make_separator("auto", ModelSource(directory=tmp_path, location=release.url))
+    assert isinstance(separator, BuiltInSeparator)
+    assert separator.note == (
+        "Taken apart by the built-in network; for cleaner voices choose the separator spleeter, "
+        "which fetches its weights once."
+    )
+    assert np.abs(split(separator, make_song(5000)).vocals).max() > 0.01
+    assert release.log == []
+
+
+@pytest.mark.usefixtures("built_in")
+def test_the_built_in_network_by_name_needs_no_excuse(tmp_path: Path, tiny_model: Path) -> None:
+    shutil.copytree(tiny_model, tmp_path / "2stems")
+    separator = make_separator("builtin", ModelSource(directory=tmp_path, location=NOWHERE))
+    assert isinstance(separator, BuiltInSeparator)
+    assert (separator.name, separator.note) == ("built-in", "")
+
+
+@pytest.mark.usefixtures("no_built_in")
+def test_without_any_network_signal_processing_stands_in_and_says_so(tmp_path: Path) -> None:
+    source = ModelSource(directory=tmp_path, location=NOWHERE)
+    separator = make_separator("auto", source)
     assert isinstance(separator, OfflineSeparator)
     assert separator.note == (
-        "Spleeter's weights could not be fetched (no connection to 127.0.0.1:9), so the built-in "
-        "separator did the work: expect more of the old backing in the voice."
+        "Taken apart by the offline separator: expect more of the old backing in the voice; for "
+        "cleaner voices choose the separator spleeter, which fetches its weights once."
     )
+    with pytest.raises(ModelUnavailableError, match="not part of this installation"):
+        make_separator("builtin", source)
 
 
-def test_auto_falls_back_from_a_model_that_turns_out_damaged(
-    tmp_path: Path, tiny_model: Path
-) -> None:
+@pytest.mark.usefixtures("built_in")
+def test_auto_turns_from_weights_that_are_damaged(tmp_path: Path, tiny_model: Path) -> None:
     altered = shutil.copytree(tiny_model, tmp_path / "2stems")
     shard = altered / "model.data-00000-of-00001"
     data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 0xFF  # as long as before: only TensorFlow's checksum can tell
+    data[len(data) // 2] ^= 0xFF  # as long as before: only the tensor's checksum can tell
     shard.write_bytes(data)
     separator = make_separator("auto", ModelSource(directory=tmp_path, location=NOWHERE))
-    assert isinstance(separator, OfflineSeparator)
-    assert separator.note.startswith("Spleeter's model is damaged: ")
-    assert str(tmp_path) not in separator.note  # people in a chat need not know the admin's disk
+    assert isinstance(separator, BuiltInSeparator)
+    assert separator.note == (
+        "Spleeter's model is damaged: its files are altered or of another network. "
+        "Taken apart by the built-in network."
+    )
 
 
 def test_spleeter_by_name_is_spleeter_or_an_error(tmp_path: Path) -> None:
@@ -73,10 +119,15 @@ def test_a_fetch_can_be_called_off(tmp_path: Path, release: Release) -> None:
 
     with pytest.raises(Cancelled):
         make_separator(
-            "auto", ModelSource(directory=tmp_path, location=release.url), on_fraction=cancel
+            "spleeter", ModelSource(directory=tmp_path, location=release.url), on_fraction=cancel
         )
 
 
 def test_another_choice_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=", ".join(CHOICES)):
         make_separator("demucs", ModelSource(directory=tmp_path))
+
+
+def test_the_choices_of_a_recipe_are_these() -> None:
+    option = next(option for option in OPTIONS if option.name == "separator")
+    assert tuple(option.choices) == CHOICES

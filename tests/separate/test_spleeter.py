@@ -7,50 +7,32 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from pipeline.errors import Cancelled, ModelUnavailableError, UnreadableAudioError
-from pipeline.separate.spleeter import PatchGeometry, SpleeterSeparator, read_config
+from pipeline.separate.model import Settings, SpleeterModel, read_settings
+from pipeline.separate.patches import PatchGeometry
+from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.weights import ModelSource, ensure_weights
-from pipeline.types import Song
-from tests.tiny_spleeter import TINY, write_config
+from tests.separate.splitting import PATCH, make_song, spleeters_own_vocals, split
+from tests.tiny_spleeter import TINY, make_tiny_model, write_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import Signal, Stems
     from tests.release_server import Release
+    from tests.tiny_spleeter import Weights
 
 SHARD = "model.data-00000-of-00001"
-PATCH = 64 * 128
-"""Samples from the start of one patch of the tiny model to the start of the next."""
-
 SHORT_LENGTHS = (1, 2, 127, 128, 129, 511, 513)
 # Lengths around which another patch begins: one frame of silence stands before the song.
 EDGE_LENGTHS = (PATCH - 512, PATCH - 511, 3 * PATCH - 512, 3 * PATCH - 511)
 
 
-def make_song(n_samples: int, *, seed: int = 0) -> Song:
-    """Noise under a slow swell, different in the two channels."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(0.0, 0.2, (2, n_samples))
-    swell = 0.5 + 0.5 * np.sin(np.arange(n_samples) * 2e-4 + seed)
-    return Song(samples=(noise * swell).astype(np.float32), title="Noise")
-
-
-def quiet(_: float) -> None:
-    pass
-
-
-def split(separator: SpleeterSeparator, song: Song) -> Stems:
-    return separator.separate(song, quiet)
-
-
-def spleeters_own_vocals(model_dir: Path, *songs: Song) -> list[Signal]:
-    from spleeter.separator import Separator  # noqa: PLC0415 - loads TensorFlow
-
-    genuine = Separator(str(model_dir / "config.json"), multiprocess=False)
-    return [genuine.separate(song.samples.T)["vocals"].T for song in songs]
+def settings_of(model_dir: Path) -> Settings:
+    model = SpleeterModel(model_dir)
+    return read_settings(model, model.open())
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +50,7 @@ def test_downloaded_weights_give_spleeters_own_vocals(tmp_path: Path, release: R
     # Spleeter finds a model by the absolute path in its configuration.
     write_config(model_dir)
     song = make_song(EDGE_LENGTHS[-1])
-    (theirs,) = spleeters_own_vocals(model_dir, song)
+    theirs = spleeters_own_vocals(model_dir, song)
     stems = split(SpleeterSeparator(model_dir), song)
     assert np.abs(theirs).max() > 0.05
     np.testing.assert_allclose(stems.vocals, theirs, atol=1e-4)
@@ -81,7 +63,7 @@ def test_another_configuration_gives_spleeters_own_vocals(tmp_path: Path, tiny_m
     write_config(model_dir, mask_extension="average", separation_exponent=1, model=model)
     song = make_song(1)
     song.samples[:] = 0.9
-    (theirs,) = spleeters_own_vocals(model_dir, song)
+    theirs = spleeters_own_vocals(model_dir, song)
     ours = split(SpleeterSeparator(model_dir), song).vocals
     assert np.abs(theirs).min() > 0.05
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -108,41 +90,34 @@ def test_one_warm_separator_gives_every_song_the_answer_of_a_fresh_one(
         np.testing.assert_allclose(fresh, answer, atol=1e-6)
 
 
-def test_one_graph_and_one_session_serve_all_songs(
+def test_one_session_serves_all_songs(
     warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tensorflow as tf  # noqa: PLC0415 - seconds
-
     def refuse(*args: Any, **options: Any) -> None:
         raise AssertionError("another one was made")
 
-    assert warm._network is not None
-    session = warm._network.session
-    n_operations = len(session.graph.get_operations())
-    monkeypatch.setattr(tf.compat.v1, "Session", refuse)
-    monkeypatch.setattr(tf, "Graph", refuse)
+    session = warm.load().session
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
     split(warm, make_song(5000))
     split(warm, make_song(1000))
-    assert warm._network.session is session
-    assert len(session.graph.get_operations()) == n_operations
+    assert warm.load().session is session
 
 
 def test_the_network_is_fed_one_patch_at_a_time(
     warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = warm._network
-    assert network is not None
+    network = warm.load()
     fed: list[tuple[int, ...]] = []
     genuine = network.session
 
     class Spy:
-        def run(self, fetches: Any, feeds: dict[Any, Any]) -> Any:
+        def run(self, outputs: Any, feeds: dict[Any, Any]) -> Any:
             fed.extend(value.shape for value in feeds.values())
-            return genuine.run(fetches, feeds)
+            return genuine.run(outputs, feeds)
 
     monkeypatch.setattr(network, "session", Spy())
     split(warm, make_song(10 * PATCH))
-    assert fed == [(2, 64, 128)] * 11
+    assert fed == [(1, 2, 64, 128)] * 11
 
 
 # Every length, and progress
@@ -214,14 +189,30 @@ def test_an_altered_shard_is_an_error_in_words(tmp_path: Path, tiny_model: Path)
         split(SpleeterSeparator(model_dir), make_song(100))
 
 
-def test_weights_that_are_not_numbers_are_an_error_in_words(tiny_model: Path) -> None:
-    separator = SpleeterSeparator(tiny_model)
-    network = separator.load()
-    with network.session.graph.as_default():
-        bias = network.session.graph.get_collection("trainable_variables")[-1]
-        network.session.run(bias.assign([np.nan, 0.0]))
+def test_weights_that_are_not_numbers_are_an_error_in_words(tmp_path: Path) -> None:
+    def spoil(name: str, values: Weights) -> Weights:
+        return values * np.float32(np.nan) if name == "conv2d_6/bias" else values
+
+    model_dir = make_tiny_model(tmp_path / "2stems", change=spoil)
     with pytest.raises(ModelUnavailableError, match="not numbers"):
-        split(separator, make_song(100))
+        split(SpleeterSeparator(model_dir), make_song(100))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"instrument_list": ["vocals", "drums", "bass"]},
+        {"model": {"type": "unet.unet", "params": {"conv_n_filters": [2, 4, 8, 8, 8, 9]}}},
+    ],
+    ids=["more instruments", "other filters"],
+)
+def test_weights_of_another_network_are_an_error_in_words(
+    tmp_path: Path, tiny_model: Path, changes: dict[str, Any]
+) -> None:
+    model_dir = shutil.copytree(tiny_model, tmp_path / "2stems")
+    write_config(model_dir, **changes)
+    with pytest.raises(ModelUnavailableError, match="altered or of another network"):
+        split(SpleeterSeparator(model_dir), make_song(100))
 
 
 def test_a_song_that_is_not_numbers_is_not_blamed_on_the_model(warm: SpleeterSeparator) -> None:
@@ -247,6 +238,9 @@ def test_a_song_that_is_not_numbers_is_not_blamed_on_the_model(warm: SpleeterSep
         {"model": {"type": "blstm.blstm", "params": {}}},
         {"model": {"type": "unet.unet", "params": {"conv_n_filters": [2, 4]}}},
         {"model": None},
+        {"input_rms": 0},
+        {"input_rms": 2},
+        {"input_rms": "loud"},
     ],
     ids=str,
 )
@@ -255,36 +249,40 @@ def test_a_configuration_that_does_not_fit_is_refused(
 ) -> None:
     write_config(tmp_path, **changes)
     with pytest.raises(ModelUnavailableError, match=r"config\.json cannot be used"):
-        read_config(tmp_path)
+        settings_of(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
 def test_a_configuration_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ModelUnavailableError, match=r"config\.json cannot be used"):
-        read_config(tmp_path)
+        settings_of(tmp_path)
 
 
 def test_without_a_configuration_it_is_spleeters_2stems(tmp_path: Path) -> None:
-    config, geometry = read_config(tmp_path)
-    assert geometry == PatchGeometry(n_frames=512, n_bins=1024, frame_length=4096, frame_step=1024)
-    assert config["mask_extension"] == "zeros"
+    settings = settings_of(tmp_path)
+    assert settings.input_rms is None
+    assert settings.geometry == PatchGeometry(
+        n_frames=512, n_bins=1024, frame_length=4096, frame_step=1024
+    )
+    assert settings.config["mask_extension"] == "zeros"
     (tmp_path / "config.json").write_text(json.dumps({"mask_extension": "average"}))
-    assert read_config(tmp_path)[0] == config | {"mask_extension": "average"}
+    assert settings_of(tmp_path).config == settings.config | {"mask_extension": "average"}
 
 
 # A quiet machine room
 
 
-def test_a_separation_prints_nothing_and_its_module_loads_no_tensorflow(tiny_model: Path) -> None:
+def test_a_separation_prints_nothing_and_loads_no_tensorflow(tiny_model: Path) -> None:
     code = (
         "import sys, pathlib, numpy\n"
         "from pipeline.separate.spleeter import SpleeterSeparator\n"
         "from pipeline.types import Song\n"
-        "assert not {'tensorflow', 'spleeter'} & set(sys.modules)\n"
+        "assert not {'onnx', 'onnxruntime', 'spleeter'} & set(sys.modules)\n"
         "song = Song(samples=numpy.ones((2, 99), numpy.float32), title='One')\n"
         "SpleeterSeparator(pathlib.Path(sys.argv[1])).separate(song, lambda _: None)\n"
-        "assert 'tensorflow' in sys.modules\n"
+        "assert 'onnxruntime' in sys.modules\n"
+        "assert not {'tensorflow', 'keras', 'tensorboard'} & set(sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tiny_model)], capture_output=True, text=True, check=True
