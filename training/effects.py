@@ -104,7 +104,7 @@ def room_reverb(
 
 
 def echo(signal: Signal, rng: np.random.Generator, *, beat_s: float = 0.5) -> Signal:
-    """Repeat a sound two to six times, on the beat's fractions, perhaps from side to side."""
+    """Repeat a sound one to five times, on the beat's fractions, perhaps from side to side."""
     delay = int(beat_s * rng.choice([0.25, 0.5, 0.5, 0.75, 1.0]) * SAMPLE_RATE)
     feedback = rng.uniform(0.2, 0.6)
     taps = filtered(signal, low_hz=rng.uniform(80, 400), high_hz=rng.uniform(1800, 8000), order=1)
