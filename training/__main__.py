@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_separator(commands.add_parser("separator", help="train the separator"))
+    _add_export(commands.add_parser("export", help="make a Spleeter model of trained weights"))
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status
@@ -80,6 +81,24 @@ def _train_separator(options: argparse.Namespace) -> int:
         checkpoint_minutes=options.save_every,
     )
     SeparatorTraining(training).run()
+    return 0
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("weights", type=Path, help="weights.npz of a training")
+    parser.add_argument("model", type=Path, help="directory of the unpacked model, made here")
+    parser.add_argument("release", type=Path, help="where the archive and checksum.json go")
+    parser.add_argument("--frame-length", type=int, default=4096, help="as in the training")
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from training.export import export_file  # noqa: PLC0415 - not for the training environment
+
+    archive = export_file(
+        options.weights, options.model, options.release, frame_length=options.frame_length
+    )
+    sys.stdout.write(f"{archive}: {archive.stat().st_size} bytes\n")
     return 0
 
 

@@ -20,7 +20,6 @@ from training.clips import PARTS
 from training.colour import db_to_gain
 from training.shelf import Shelf, cut, length_at, play
 from training.spectra import (
-    REFERENCE_RMS,
     bins_hz,
     magnitudes_of,
     power_of,
@@ -28,6 +27,7 @@ from training.spectra import (
     sounding_rms_of,
     transform,
 )
+from training.weights import REFERENCE_RMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     from pipeline.separate.patches import PatchGeometry
 
-REFERENCE_RMS = 0.125
-"""RMS that a song is scaled to before the network hears it."""
-
 _SOUNDING_SHARE = 1e-3
 _LEAST_MAGNITUDE = 1e-6
 

@@ -19,7 +19,8 @@ from pipeline.types import SAMPLE_RATE
 from training.clips import FIRST_REAL_SEED, FIRST_VALIDATION_SEED, read_clip, stored_seeds
 from training.network import spleeter_mask_of
 from training.shelf import partner_of
-from training.spectra import REFERENCE_RMS, window
+from training.spectra import window
+from training.weights import REFERENCE_RMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

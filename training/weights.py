@@ -22,6 +22,9 @@ N_FILTERS = (16, 32, 64, 128, 160, 160)
 ACCOMPANIMENT_SHARE = 0.1
 """What the accompaniment's U-Net, a constant, puts out as a share of its input."""
 
+REFERENCE_RMS = 0.125
+"""RMS that a song is scaled to before the network hears it, and back from afterwards."""
+
 _KERNEL_BITS = 8
 """Bits of a kernel's fraction that are kept: 3.6 million kernels then pack into 7.1 MB, and into
 8.4 MB with the ten bits of float16. The rounding lies 61 dB below the weights."""
