@@ -11,6 +11,7 @@ from pipeline.types import SAMPLE_RATE
 from training import layers
 from training.clips import CLIP_S, CLIP_SAMPLES, PARTS, render_missing
 from training.dynamics import compressor_gain, limiter_gain, pump_gain
+from training.effects import filtered
 from training.harmony import draw_harmony
 from training.soundfonts import FONTS
 from training.styles import draw_style
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _LEVELS_DB = {"drums": (-21, 4.0), "bass": (-23, 3.5), "chords": (-23, 3.5), "lead": (-26, 4.0)}
 _PEAK = 0.95
+_LOWEST_HZ = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,7 +151,9 @@ def _mix(rng: np.random.Generator, recorded: dict[str, list[Signal]], band: Band
     for index, part in enumerate(PARTS):
         middle_db, spread_db = _LEVELS_DB[part]
         for layer in recorded[part]:
-            balanced = _at_level(layer, 10 ** (rng.uniform(-8, 0) / 20))
+            # Some sampled pads and every uneven distortion bring a constant with them.
+            centred = filtered(layer, low_hz=_LOWEST_HZ)
+            balanced = _at_level(centred, 10 ** (rng.uniform(-8, 0) / 20))
             parts[index] += (
                 _with_entry(rng, balanced, band) if part in ("chords", "lead") else balanced
             )
