@@ -96,7 +96,8 @@ class Network:
         """
         geometry = self.settings.geometry
         frames = np.lib.stride_tricks.sliding_window_view(patch, geometry.frame_length, axis=-1)
-        spectrum = scipy.fft.rfft(frames[:, :: geometry.frame_step] * self.window, overwrite_x=True)
+        frames = frames[:, :: geometry.frame_step] * self.window
+        spectrum = scipy.fft.rfft(frames, overwrite_x=True, workers=_n_cores())
         mask = self._mask_of(np.abs(spectrum[..., : geometry.n_bins]))
         spectrum[..., : geometry.n_bins] *= mask
         # Above what the network sees, the mask goes on as the configuration says.
@@ -104,7 +105,9 @@ class Network:
             spectrum[..., geometry.n_bins :] *= mask.mean(axis=-1, keepdims=True)
         else:
             spectrum[..., geometry.n_bins :] = 0.0
-        frames = scipy.fft.irfft(spectrum, n=geometry.frame_length, overwrite_x=True)
+        frames = scipy.fft.irfft(
+            spectrum, n=geometry.frame_length, overwrite_x=True, workers=_n_cores()
+        )
         frames *= self.window * np.float32(_WINDOW_COMPENSATION)
         return overlap_add(frames, geometry.frame_step)
 
@@ -115,9 +118,13 @@ class Network:
         return np.asarray(mask[0])
 
 
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def _session(graph: Graph) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = _n_cores()
     options.log_severity_level = _ERRORS_ONLY
     # Threads that wait for the next layer sleep: a song may share the machine with others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

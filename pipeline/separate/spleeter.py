@@ -7,6 +7,7 @@ beyond the song and its stems, memory does not grow with the song's length.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from pipeline.errors import UnreadableAudioError
 from pipeline.separate.model import SpleeterModel
 from pipeline.separate.patches import add, cut
-from pipeline.types import Stems
+from pipeline.types import SAMPLE_RATE, Stems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,11 @@ def _gain(samples: Signal, level: float | None) -> np.float32:
     """Return by how much to raise a song so that its root mean square is the level."""
     if level is None or not samples.size:
         return np.float32(1.0)
-    # float64 keeps sums of minutes exact; a song that is not numbers is refused patch by patch.
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    return np.float32(level / max(rms, _SOFTEST_RMS)) if np.isfinite(rms) else np.float32(1.0)
+    # Second by second: a copy of the whole song in 64 bits would double the memory.
+    seconds = (
+        samples[:, start : start + SAMPLE_RATE].astype(np.float64)
+        for start in range(0, samples.shape[-1], SAMPLE_RATE)
+    )
+    rms = math.sqrt(sum(float(np.vdot(second, second)) for second in seconds) / samples.size)
+    # A song that is not numbers is refused patch by patch, with its name.
+    return np.float32(level / max(rms, _SOFTEST_RMS)) if math.isfinite(rms) else np.float32(1.0)
