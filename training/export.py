@@ -49,7 +49,7 @@ _NORM_TENSORS = {
 
 
 def export_model(
-    weights: Mapping[str, npt.NDArray[np.generic]],
+    weights: Mapping[str, npt.NDArray[np.floating[Any]]],
     model_dir: Path,
     *,
     frame_length: int = FRAME_LENGTH,
@@ -101,19 +101,16 @@ def pack_model(model_dir: Path, release_dir: Path) -> Path:
     ValueError
         It is larger than `LARGEST_ARCHIVE`.
     """
-    packed = BytesIO()
-    # No name, no time: what else gzip and tar would remember differs from run to run.
-    with (
-        gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
+    unpacked = BytesIO()
+    with tarfile.open(fileobj=unpacked, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path in sorted(model_dir.iterdir()):
             if path.name != _PROBE_NAME:
                 content = path.read_bytes()
                 member = tarfile.TarInfo(path.name)
                 member.size, member.mode = len(content), 0o644
                 tar.addfile(member, BytesIO(content))
-    archive = packed.getvalue()
+    # Neither tar nor gzip is told a time: it would differ from run to run.
+    archive = gzip.compress(unpacked.getvalue(), compresslevel=9, mtime=0)
     if len(archive) > LARGEST_ARCHIVE:
         raise ValueError(f"the model packs into {len(archive)} bytes, over {LARGEST_ARCHIVE}")
     release_dir.mkdir(parents=True, exist_ok=True)
@@ -129,7 +126,7 @@ def export_file(weights: Path, model_dir: Path, release_dir: Path, *, frame_leng
     return pack_model(model_dir, release_dir)
 
 
-def tensors_of(weights: Mapping[str, npt.NDArray[np.generic]]) -> Tensors:
+def tensors_of(weights: Mapping[str, npt.NDArray[np.floating[Any]]]) -> Tensors:
     """Name weights, and those of the constant second U-Net, as Spleeter's graph does.
 
     Raises
@@ -157,7 +154,7 @@ _LAYERS = {"conv2d": _DEPTH + 1, "conv2d_transpose": _DEPTH, "batch_normalizatio
 """How many layers of a kind one U-Net has; Keras counts on through both."""
 
 
-def _trained(weights: Mapping[str, npt.NDArray[np.generic]]) -> Tensors:
+def _trained(weights: Mapping[str, npt.NDArray[np.floating[Any]]]) -> Tensors:
     """Name weights by kind of layer, its number in the U-Net, and tensor."""
     down = [f"down.{i}" for i in range(_DEPTH)]
     up = [f"up.{i}" for i in range(_DEPTH)]
@@ -187,7 +184,9 @@ def _at_rest(name: str, like: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
     return np.ones_like(like) if is_scale else np.zeros_like(like)
 
 
-def _config(weights: Mapping[str, npt.NDArray[np.generic]], frame_length: int) -> dict[str, Any]:
+def _config(
+    weights: Mapping[str, npt.NDArray[np.floating[Any]]], frame_length: int
+) -> dict[str, Any]:
     packaged = resources.files("spleeter") / "resources" / "2stems.json"
     config: dict[str, Any] = json.loads(packaged.read_text(encoding="utf-8"))
     geometry = geometry_of(frame_length)

@@ -9,7 +9,7 @@ m^2 / (m^2 + 0.1^2), where m is the network's own share of the input.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -123,7 +123,7 @@ def spleeter_mask_of(share: Tensor, magnitudes: Tensor) -> Tensor:
     return (vocals + _MASK_EPSILON / 2) / (vocals + accompaniment + _MASK_EPSILON)
 
 
-def weights_of(state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.generic]]:
+def weights_of(state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.floating[Any]]]:
     """Take the weights out of a network's state, as `training.weights` keeps them."""
     arrays = {
         name: tensor.detach().float().cpu().numpy()
@@ -133,7 +133,7 @@ def weights_of(state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.generic]
     return round_kernels(arrays)
 
 
-def network_from(weights: Mapping[str, npt.NDArray[np.generic]]) -> VocalUNet:
+def network_from(weights: Mapping[str, npt.NDArray[np.floating[Any]]]) -> VocalUNet:
     """Make a network, ready to separate, of saved weights.
 
     Raises
@@ -146,7 +146,8 @@ def network_from(weights: Mapping[str, npt.NDArray[np.generic]]) -> VocalUNet:
     state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in weights.items()}
     counters = {n: t for n, t in network.state_dict().items() if n.endswith("num_batches_tracked")}
     network.load_state_dict(state | counters)
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _norm(n_channels: int) -> nn.BatchNorm2d:

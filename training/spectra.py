@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def rms_in_spectrum(rms: float, geometry: PatchGeometry) -> float:
     About, because nearly all of a song's energy, not all of it, lies in the network's bins.
     """
     energy = float(window(geometry.frame_length).square().sum())
-    return rms * float(energy * geometry.frame_length / 2 / geometry.n_bins) ** 0.5
+    return rms * math.sqrt(energy * geometry.frame_length / 2 / geometry.n_bins)
 
 
 def power_of(spectrum: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ def power_of(spectrum: Tensor) -> Tensor:
 def sounding_rms_of(power: Tensor) -> float:
     """Return the RMS of the frames that sound: a voice's level is not that of its pauses."""
     frames = power.mean(-1)
-    return float(frames[frames >= _SOUNDING_SHARE * frames.max()].mean()) ** 0.5
+    return math.sqrt(float(frames[frames >= _SOUNDING_SHARE * frames.max()].mean()))
 
 
 def magnitudes_of(mixture: Tensor, vocals: Tensor) -> tuple[Tensor, Tensor]:

@@ -144,7 +144,9 @@ def synthetic_songs(clips: Path) -> list[KnownSong]:
         return songs
     for k, seed in enumerate(voices[:_MOST_CLIPS]):
         partner = partner_of(clips, seed)
-        backing = _backing(clips, partner if partner in backings else backings[k % len(backings)])
+        if partner is None or partner not in backings:
+            partner = backings[k % len(backings)]
+        backing = _backing(clips, partner)
         voice, _ = read_clip(clips / "voices", seed)
         gain = 10 ** (_VOICE_LEVEL_DB / 20) * (_power(backing) / max(_power(voice), 1e-9)) ** 0.5
         songs.append(

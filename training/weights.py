@@ -6,7 +6,7 @@ normalisations, which float16 cannot hold) as float32. Both environments read it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _KERNEL_NDIM = 4
 
 def round_kernels(
     arrays: Mapping[str, npt.NDArray[np.float32]],
-) -> dict[str, npt.NDArray[np.generic]]:
+) -> dict[str, npt.NDArray[np.floating[Any]]]:
     """Round the kernels so that they are exact in float16 and pack well; keep the rest."""
     return {
         name: _rounded(array).astype(np.float16) if array.ndim == _KERNEL_NDIM else array
@@ -43,7 +43,7 @@ def round_kernels(
     }
 
 
-def save_weights(path: Path, weights: Mapping[str, npt.NDArray[np.generic]]) -> None:
+def save_weights(path: Path, weights: Mapping[str, npt.NDArray[np.floating[Any]]]) -> None:
     """Write weights beside their place and move them there; same weights, same bytes."""
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
@@ -51,7 +51,7 @@ def save_weights(path: Path, weights: Mapping[str, npt.NDArray[np.generic]]) -> 
     part.replace(path)
 
 
-def load_weights(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def load_weights(path: Path) -> dict[str, npt.NDArray[np.floating[Any]]]:
     """Read weights.
 
     Raises
