@@ -1,7 +1,8 @@
 """Beats to bars: how many beats a bar has, and which of them come first.
 
-No network: at a downbeat the harmony changes, the bass moves on, the sound of the band changes and
-the low end is struck. Each of these is weak by itself; over a whole song they agree.
+At a downbeat the harmony changes, the bass moves on, the sound of the band changes and the low end
+is struck. Each of these is weak by itself; over a whole song they agree, with each other and with
+the network, where it was asked.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _HARMONY = {1: 1.0, 2: 1.0, 4: 1.0}
 _BASS = {2: 0.5, 8: 0.5}
 _TIMBRE = {2: 0.5, 8: 1.0}
 _ACCENT = (2.0, 0.0, -0.3)  # kick and bass; the middle; hi-hats and snares prefer the other beats
+_OPENING = 6.0  # the network's word on downbeats
 _CLEARLY = 1.0  # songs whose beats are right lie 1.4 and more on the other side
 _THREE = 0.35  # by how much three beats must beat four, since most songs have four
 
@@ -32,7 +34,13 @@ Features: TypeAlias = tuple[Array, Array, Array]
 """Pitch classes, pitch classes of the bass, log mel levels; shapes (12 or 40, frames)."""
 
 
-def find_bars(beats_s: Array, accents: Array, features: Features, rate_hz: int) -> tuple[int, int]:
+def find_bars(
+    beats_s: Array,
+    accents: Array,
+    features: Features,
+    rate_hz: int,
+    openings: Array | None = None,
+) -> tuple[int, int]:
     """Find the metre and the first downbeat.
 
     Parameters
@@ -45,13 +53,19 @@ def find_bars(beats_s: Array, accents: Array, features: Features, rate_hz: int) 
         What `bar_features` says of the song.
     rate_hz
         The sampling rate that it was given.
+    openings
+        How likely the network takes each beat for a downbeat, shape (beats,); None where it was
+        not asked.
 
     Returns
     -------
     tuple
         Beats in a bar, 3 or 4, and the index of the first downbeat.
     """
-    return bars_of(_evidence(beats_s, accents, features, rate_hz))
+    evidence = _evidence(beats_s, accents, features, rate_hz)
+    if openings is not None:
+        evidence = evidence + _OPENING * standardised(openings)
+    return bars_of(evidence)
 
 
 def bars_of(evidence: Array) -> tuple[int, int]:

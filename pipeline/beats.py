@@ -1,11 +1,11 @@
 """Song to beat grid: where the pulse is, to a few milliseconds, and where the bars begin.
 
-Beats are tracked on the full mix, never on a stem (arXiv 2208.14578). Onset strength in three
-bands feeds a dynamic programme over time and beat period together: like Ellis (2007, "Beat
-tracking by dynamic programming"), but the period is part of the state, so that the tempo may
-wander with the players and still cannot jump. Its 10 ms steps are then refined on a finer onset
-curve. A song made to a click gets one straight line through all its beats; any other is smoothed by
-local parabolas, which removes the jitter and keeps the drift. Bars are `pipeline.bars`'s.
+Beats are tracked on the full mix, never on a stem (arXiv 2208.14578). A small network says how
+likely each moment is a beat or a downbeat (`pipeline.neural_beats`), onset strength in three bands
+how much begins there; `pipeline.beat_search` finds the chain of beats. Its 10 ms steps are then
+refined on a finer onset curve. A song made to a click gets one straight line through all its beats;
+any other is smoothed by local parabolas, which removes the jitter and keeps the drift. Bars are
+`pipeline.bars`'s.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ import scipy.ndimage
 import soxr
 
 from pipeline.bars import bar_features, find_bars, starts_between_beats
+from pipeline.beat_search import FASTEST_BPM, SLOWEST_BPM, search_beats
+from pipeline.neural_beats import FPS, beat_activations
 from pipeline.onsets import LOUDEST, RATE, Onsets, onset_at, onset_bands
 from pipeline.types import SAMPLE_RATE, BeatGrid
 
 if TYPE_CHECKING:
     from pipeline.bars import Features
+    from pipeline.neural_beats import Activations
     from pipeline.types import Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-METHODS = ("auto", "librosa")
+METHODS = ("auto", "neural", "onsets", "librosa")
 """Ways to look for the pulse."""
 
 _HOP = 220  # 10 ms: coarse enough for a fast search; the refinement makes up for it
@@ -35,17 +38,10 @@ _FINE_HOP = 55  # 2.5 ms
 _WINDOW = 1024  # 46 ms: still separates a bass note from its neighbour
 _FINE_WINDOW = 512  # 23 ms
 
-_SLOWEST_BPM, _FASTEST_BPM = 55.0, 215.0
-_USUAL_BPM = 105.0
-
-# Weights of the search, chosen on songs with known beats (`python -m benchmarks.beats`).
-_PERIODICITY = 4.0  # autocorrelation at the beat period, against onset strength on the beat
-_PRIOR = 2.5  # cost of lying one octave away from the usual tempo
-_JUMP = 300.0  # cost of a squared relative change of period between two beats
+# Chosen on songs with known beats (`python -m benchmarks.beats`).
 _STANDSTILL = 0.01  # held tones move by 0.003 at most, solo singers by 0.03 at least
 _OFF_BEAT = 0.53  # share of the other beats' accent; songs in quarters have 0.55 at least
 _LIBROSA_LATE_S = 0.04  # median over 34 songs with known beats
-_EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a beat must earn
 
 
 def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
@@ -56,8 +52,9 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     samples
         The full mix: float32, shape (2, n), 44 100 Hz.
     method
-        Who looks for the pulse: "auto" is this module's own search, "librosa" is librosa's
-        tracker (Ellis 2007). Refinement and bars are the same for both.
+        Who looks for the pulse: "neural" is the network together with onsets, "onsets" this
+        module without the network, "librosa" librosa's tracker (Ellis 2007), "auto" what is best:
+        the network. Refinement is the same for all.
 
     Returns
     -------
@@ -79,17 +76,19 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     coarse = onset_bands(mono, _HOP, _WINDOW)
     if coarse.movement < _STANDSTILL:
         return BeatGrid()
-    if method == "librosa":
-        rough = _librosa_beats(mono)
-    else:
-        rough = _search(np.minimum(coarse.mixed, LOUDEST), coarse.fps) / coarse.fps
+    heard = beat_activations(mono) if method == "neural" else None
+    rough = _librosa_beats(mono) if method == "librosa" else _chain(coarse, heard)
     if len(rough) < 4:
         return BeatGrid()
     fine = onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
-    beats = _without_off_beats(_refine(rough, fine, mono.shape[0] / RATE), coarse)
+    duration_s = mono.shape[0] / RATE
+    beats = _refine(rough, fine, duration_s)
     features = bar_features(mono, RATE)
-    beats = _on_the_beat(beats, coarse, features, mono.shape[0] / RATE)
-    beats_per_bar, first = find_bars(beats, onset_at(beats, coarse), features, RATE)
+    if heard is None:
+        beats = _without_off_beats(beats, coarse)
+        beats = _on_the_beat(beats, coarse, features, duration_s)
+    openings = None if heard is None else _chance_at(beats, heard.downbeat)
+    beats_per_bar, first = find_bars(beats, onset_at(beats, coarse), features, RATE, openings)
     return BeatGrid(
         beats_s=tuple(beats.tolist()),
         downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
@@ -99,69 +98,28 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     )
 
 
+def _chain(bands: Onsets, heard: Activations | None) -> Array:
+    """Beats to within 10 ms or so; in seconds."""
+    onset, chance = np.minimum(bands.mixed, LOUDEST), None
+    if heard is not None:
+        at_s = np.arange(len(onset)) / bands.fps
+        chance = np.interp(at_s, np.arange(len(heard.beat)) / FPS, heard.beat)
+    return search_beats(onset, bands.fps, chance) / bands.fps
+
+
+def _chance_at(beats: Array, chance: npt.NDArray[np.float32]) -> Array:
+    """Highest chance within 30 ms of each beat; shape (beats,)."""
+    near = scipy.ndimage.maximum_filter1d(chance.astype(np.float64), 3)
+    frames = np.round(beats * FPS).astype(int)
+    return np.asarray(near[np.clip(frames, 0, len(near) - 1)])
+
+
 def _librosa_beats(mono: npt.NDArray[np.float32]) -> Array:
     """Beats as librosa finds them, moved back by its lateness; in seconds."""
     import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
 
     beats = librosa.beat.beat_track(y=mono, sr=RATE, trim=False, units="time")[1]
     return np.asarray(beats, dtype=np.float64) - _LIBROSA_LATE_S
-
-
-def _search(onset: Array, fps: float) -> npt.NDArray[np.int64]:
-    """Best chain of beats through an onset curve; frame numbers, shape (beats,)."""
-    periods = np.arange(int(fps * 60 / _FASTEST_BPM), int(fps * 60 / _SLOWEST_BPM) + 1)
-    weight = np.sqrt(periods / 50.0)  # between one vote a beat and one vote a second
-    slack = np.maximum(0, np.abs(periods[:, None] - periods[None, :]) - 1) / periods[:, None]
-    jump = -_JUMP * slack**2 * weight[:, None]  # [new, old]; one frame of rounding is free
-    prior = -_PRIOR * np.log2(60.0 * fps / periods / _USUAL_BPM) ** 2
-    gain = weight * (
-        onset[:, None] + prior + _PERIODICITY * _periodicity(onset, periods, fps) - _EMPTY_BEAT
-    )
-    came_from = np.full(gain.shape, -1, dtype=np.int16)
-    score: Array = gain
-    for t in range(int(periods[0]), len(onset)):
-        reach = int(np.searchsorted(periods, t, side="right"))
-        chains = score[t - periods[:reach]] + jump[:reach]
-        best = chains.argmax(axis=1)
-        score[t, :reach] += chains[np.arange(reach), best]
-        came_from[t, :reach] = best
-    tail = max(0, len(onset) - int(periods[-1]))
-    t = tail + int(score[tail:].max(axis=1).argmax())
-    state = int(score[t].argmax())
-    chain = [t]
-    while came_from[t, state] >= 0:
-        t, state = t - int(periods[state]), int(came_from[t, state])
-        chain.append(t)
-    return np.asarray(chain[::-1], dtype=np.int64)
-
-
-def _periodicity(onset: Array, periods: npt.NDArray[np.int64], fps: float) -> Array:
-    """Local autocorrelation at 1, 2, 3 and 4 beat periods; shape (frames, periods), at most 1."""
-    width, step = round(12.0 * fps), round(2.0 * fps)
-    taper = np.hanning(width)
-    bias = _autocorrelation(taper)
-    padded = np.pad(onset - onset.mean(), width // 2)
-    rows = []
-    for start in range(0, len(onset), step):
-        piece = padded[start : start + width]
-        piece = np.pad(piece, (0, width - len(piece))) * taper
-        similar = _autocorrelation(piece) / np.maximum(bias, 0.05)
-        similar = scipy.ndimage.maximum_filter1d(similar, 3)  # a period is rarely whole frames
-        row = np.zeros(len(periods))
-        for beats, share in ((1, 1.0), (2, 1.0), (3, 0.5), (4, 1.0)):
-            lags = periods * beats
-            row += share * np.where(lags < 0.8 * width, similar[np.minimum(lags, width - 1)], 0.0)
-        rows.append(row / 3.5)
-    blocks = np.minimum(np.arange(len(onset)) // step, len(rows) - 1)
-    table: Array = np.asarray(rows)[blocks]
-    return table
-
-
-def _autocorrelation(signal: Array) -> Array:
-    """Autocorrelation from lag 0 on, 1 at lag 0; same length as the signal."""
-    spectrum = np.fft.rfft(signal, 2 * len(signal))
-    result = np.fft.irfft(np.abs(spectrum) ** 2)[: len(signal)]
-    return np.asarray(result / (result[0] + 1e-9))
 
 
 def _refine(beats: Array, fine: Onsets, duration_s: float) -> Array:
@@ -257,7 +215,7 @@ def _without_off_beats(beats: Array, bands: Onsets) -> Array:
     period = float(np.median(np.diff(beats)))
     if len(beats) < 8 or min(halves) >= _OFF_BEAT * max(halves):
         return beats
-    if 2.0 * period > 60.0 / _SLOWEST_BPM:
+    if 2.0 * period > 60.0 / SLOWEST_BPM:
         return beats
     return beats[int(np.argmax(halves)) :: 2]
 
@@ -268,7 +226,7 @@ def _on_the_beat(beats: Array, bands: Onsets, features: Features, duration_s: fl
     At 190 BPM a beat of 95 is as good, but it must hold the downbeats.
     """
     period = float(np.median(np.diff(beats)))
-    if len(beats) < 8 or 0.5 * period < 60.0 / _FASTEST_BPM:
+    if len(beats) < 8 or 0.5 * period < 60.0 / FASTEST_BPM:
         return beats
     between = beats[:-1] + 0.5 * np.diff(beats)
     halves = np.sort(np.concatenate([beats, between]))

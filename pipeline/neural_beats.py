@@ -109,7 +109,7 @@ def spectra(mono: Mono) -> Spectra:
         _filtered(even, _stroke_bank(), _STROKE_WINDOW),
         _filtered(even, _pitch_bank(), _PITCH_WINDOW),
     ]
-    return np.log1p(np.float32(_COMPRESSION) * np.concatenate(parts))
+    return np.asarray(np.log1p(np.float32(_COMPRESSION) * np.concatenate(parts)))
 
 
 def _filtered(mono: Mono, bank: Spectra, window: int) -> Spectra:
@@ -147,4 +147,4 @@ def _triangles(low: Corners, centre: Corners, high: Corners, window: int) -> Spe
     hz = np.fft.rfftfreq(window, 1.0 / RATE)
     rise = (hz - low[:, None]) / (centre - low)[:, None]
     fall = (high[:, None] - hz) / (high - centre)[:, None]
-    return np.maximum(0.0, np.minimum(rise, fall)).astype(np.float32)
+    return np.asarray(np.maximum(0.0, np.minimum(rise, fall)), dtype=np.float32)

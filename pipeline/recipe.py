@@ -176,7 +176,9 @@ class Recipe:
         "auto",
         "how the beats are found",
         choices={
-            "auto": "the project's own tracker",
+            "auto": "the way that finds most: the network",
+            "neural": "the project's own network, together with onsets",
+            "onsets": "onsets and accents alone, no network",
             "librosa": "librosa's tracker",
         },
     )

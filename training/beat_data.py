@@ -79,7 +79,7 @@ def prepare(
             save(path, composed_example(seed))
             yield seed, path
     voices = voices_of(clips)
-    for seed in stored_seeds(clips / "backings"):
+    for seed in _rendered(clips / "backings"):
         for variant in range(variants):
             path = cache / f"clip-{seed}-{variant}.npz"
             if not path.exists():
@@ -92,7 +92,12 @@ def held_out(path: Path) -> bool:
     kind, seed = path.stem.split("-")[:2]
     if kind == "composed":
         return int(seed) % HELD_OUT == 0
-    return FIRST_VALIDATION_SEED <= int(seed) < FIRST_REAL_SEED
+    return int(seed) >= FIRST_VALIDATION_SEED
+
+
+def _rendered(folder: Path) -> list[int]:
+    """Return the seeds of clips that were rendered: nobody knows the beats of recordings."""
+    return [seed for seed in stored_seeds(folder) if seed < FIRST_REAL_SEED]
 
 
 def composed_example(seed: int) -> Example:
@@ -153,7 +158,7 @@ def voices_of(clips: Path) -> dict[int | None, list[int]]:
         Folder of rendered clips.
     """
     found: dict[int | None, list[int]] = {}
-    for seed in stored_seeds(clips / "voices"):
+    for seed in _rendered(clips / "voices"):
         facts = json.loads((clips / "voices" / f"{seed:06d}.json").read_text(encoding="utf-8"))
         found.setdefault(facts["backing"], []).append(seed)
     return found
