@@ -46,7 +46,7 @@ def _add_separator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, help="of the network's arithmetic; all cores")
     parser.add_argument("--workers", type=int, default=1, help="processes that mix songs")
-    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--validate-every", type=float, default=10.0, metavar="MINUTES")
     parser.add_argument("--save-every", type=float, default=3.0, metavar="MINUTES")
     parser.add_argument("--frames", type=int, default=192, help="length of a crop")
@@ -76,7 +76,7 @@ def _train_separator(options: argparse.Namespace) -> int:
         seed=options.seed,
         device=options.device,
         n_workers=options.workers,
-        compiles=not options.no_compile,
+        compiles=options.compile,
         validation_minutes=options.validate_every,
         checkpoint_minutes=options.save_every,
     )
