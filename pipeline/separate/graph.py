@@ -90,7 +90,7 @@ def build_graph(tensors: Tensors, config: dict[str, Any]) -> Graph:
     if config["model"]["type"] == "unet.softmax_unet":
         masks = [_softmax(graph, logits, k) for k in range(len(logits))]
     else:
-        masks = [graph.add("Sigmoid", logit) for logit in logits]
+        masks = [_sigmoid(graph, logit) for logit in logits]
     estimates = [graph.add("Mul", mask, INPUT) for mask in masks]
     vocals = instruments.index("vocals")
     _add_ratio(graph, estimates, vocals, float(config["separation_exponent"]))
@@ -279,6 +279,15 @@ def _activated(graph: _Builder, value: str, name: str, default: str) -> str:
     if kind == "LeakyReLU":
         return graph.add("LeakyRelu", value, alpha=_LEAK)
     return graph.add("Elu" if kind == "ELU" else "Relu", value)
+
+
+def _sigmoid(graph: _Builder, logit: str) -> str:
+    """Add a sigmoid in full; ONNX Runtime's own takes everything below -18 for -18.
+
+    Where all instruments are that faint, the ratio of their masks lies in what it cuts off.
+    """
+    exponential = graph.add("Exp", graph.add("Neg", logit))
+    return graph.add("Reciprocal", graph.add("Add", exponential, graph.constant([1.0])))
 
 
 def _softmax(graph: _Builder, logits: Sequence[str], number: int) -> str:

@@ -16,6 +16,8 @@ from tests.tiny_spleeter import TINY, constant, make_tiny_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.tiny_spleeter import Weights
+
 FILTERS = TINY["model"]["params"]
 
 
@@ -82,6 +84,13 @@ def test_a_constant_network_is_not_computed(tmp_path: Path, tiny_model: Path, ki
 
 def test_vocals_may_be_the_constant(tmp_path: Path) -> None:
     assert_spleeters_own(make_tiny_model(tmp_path / "2stems", change=constant("conv2d_6")))
+
+
+def test_masks_that_are_all_faint_keep_their_ratio(tmp_path: Path) -> None:
+    def faint(name: str, values: Weights) -> Weights:
+        return values + np.float32({"conv2d_6/bias": -19, "conv2d_13/bias": -22}.get(name, 0))
+
+    assert_spleeters_own(make_tiny_model(tmp_path / "2stems", change=faint, separation_exponent=1))
 
 
 def test_the_structure_is_valid_and_holds_no_weights(tiny_model: Path) -> None:
