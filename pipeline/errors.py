@@ -72,7 +72,7 @@ class RecipeError(UserError):
 
 
 class ModelUnavailableError(UserError):
-    """Spleeter's weights are absent, damaged, or cannot be fetched."""
+    """A network's weights are absent, damaged, or cannot be fetched."""
 
 
 class OutputError(UserError):

@@ -14,7 +14,7 @@ class Separator(Protocol):
     Attributes
     ----------
     name
-        "spleeter" or "offline".
+        "spleeter", "built-in" or "offline".
     note
         A sentence for the user when this one stands in for a better one, else "".
     """

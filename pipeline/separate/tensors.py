@@ -26,7 +26,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def read_tensors(read: ReadFile, name: str) -> Tensors:
-    """Read all tensors of a checkpoint.
+    """Read all tensors of a checkpoint that are numbers; some savers put text beside them.
 
     Parameters
     ----------
@@ -47,20 +47,22 @@ def read_tensors(read: ReadFile, name: str) -> Tensors:
     OSError
         A file cannot be read.
     ValueError
-        A tensor's checksum is wrong, or it is of a kind that no Spleeter model has.
+        A tensor's checksum is wrong, or its size does not fit its shape.
     """
     try:
         entries = read_index(read(f"{name}.index"))
     except ValueError as error:
         raise EOFError(str(error)) from error
     shards = {shard: read(f"{name}.{shard}") for shard in {e.shard for e in entries.values()}}
-    return {key: _tensor(key, entry, shards[entry.shard]) for key, entry in entries.items()}
+    return {
+        key: _tensor(key, entry, shards[entry.shard])
+        for key, entry in entries.items()
+        if entry.dtype in _DTYPES
+    }
 
 
 def _tensor(name: str, entry: TensorEntry, shard: bytes) -> npt.NDArray[Any]:
-    code = _DTYPES.get(entry.dtype)
-    if code is None:
-        raise ValueError(f"{name} has a type that no weights have")
+    code = _DTYPES[entry.dtype]
     content = shard[entry.offset : entry.offset + entry.size]
     if len(content) < entry.size:
         raise EOFError(f"{name} is not all there")

@@ -41,6 +41,15 @@ def test_an_altered_byte_of_any_tensor_is_noticed(tiny_model: Path) -> None:
             read_tensors(files.__getitem__, "model")
 
 
+def test_what_is_no_number_is_passed_over(tmp_path: Path) -> None:
+    import tensorflow as tf  # noqa: PLC0415 - seconds
+
+    # Its object-based savers add a description of the objects, which is text.
+    tf.train.Checkpoint(weight=tf.Variable([1.0, 2.0])).write(str(tmp_path / "model"))
+    tensors = read_tensors(files_of(tmp_path).__getitem__, "model")
+    assert [values.tolist() for values in tensors.values()] == [[1.0, 2.0]]
+
+
 @pytest.mark.parametrize("name", [INDEX, SHARD])
 def test_a_file_that_breaks_off_is_noticed(tiny_model: Path, name: str) -> None:
     files = files_of(tiny_model)
