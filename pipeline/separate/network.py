@@ -128,6 +128,8 @@ def _session(graph: Graph) -> Any:  # noqa: ANN401 - onnxruntime publishes no ty
     options.log_severity_level = _ERRORS_ONLY
     # Threads that wait for the next layer sleep: a song may share the machine with others.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # They take small shares of a layer, so that nobody waits for the one that was held up.
+    options.add_session_config_entry("session.dynamic_block_base", "4")
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(w) for w in graph.weights.values()]
     options.add_external_initializers(list(graph.weights), values)
     return onnxruntime.InferenceSession(
