@@ -5,6 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
+# The networks are trained apart: PyTorch wants newer packages than TensorFlow 2.12 lives with.
+TRAIN_VENV := .venv-train
+TRAIN := $(TRAIN_VENV)/bin/python
+SONGS_TO_LEARN ?= build/training
+MINUTES ?= 180
+
 # Your own songs: make demo VOCALS=a.mp3 BACKING=b.m4a
 OUT ?= mashup.mp3
 DEMO := build/demo
@@ -14,7 +20,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit clean
+.PHONY: help demo bot test lint types unit train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,11 +42,17 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-dev
+unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
+train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
+	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)
+	$(TRAIN) -m training separator --clips $(SONGS_TO_LEARN) --minutes $(MINUTES)
+	$(BIN)/python -m training export $(SONGS_TO_LEARN)/separator/weights.npz $(SONGS_TO_LEARN)/2stems pipeline/models
+	$(TRAIN) -m training.beats --clips $(SONGS_TO_LEARN)
+
 clean:  ## delete what the targets above made, the virtual environment included
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(DEMO)/voice/mixture.wav: $(VENV)/.installed
 	@$(BIN)/python -m composer --seed 7 --bpm 96 --key "A minor" --duration 45 -o $(@D)
@@ -60,4 +72,9 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml constraints.txt
 	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(TRAIN_VENV)/.installed: $(VENV)/.made training/requirements.txt
+	"$(PYTHON)" -m venv $(TRAIN_VENV)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(TRAIN) -m pip --quiet install --requirement training/requirements.txt
 	@touch $@

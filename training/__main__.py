@@ -7,6 +7,7 @@ that of the bot, because Spleeter's own code writes the model.
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
 import sys
@@ -16,17 +17,51 @@ from training.schedule import Training, geometry_of
 from training.weights import N_FILTERS
 
 _CLIPS = Path("build/training")
+_AUDIO = Path("../shared/audio")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    _add_render(commands.add_parser("render", help="make the songs to learn from"))
     _add_separator(commands.add_parser("separator", help="train the separator"))
     _add_export(commands.add_parser("export", help="make a Spleeter model of trained weights"))
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status
+
+
+def _add_render(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clips", type=Path, default=_CLIPS, help="where the clips go")
+    parser.add_argument("--backings", type=int, default=700, help="how many bands")
+    parser.add_argument("--voices", type=int, default=700, help="how many voices")
+    parser.add_argument(
+        "--recordings", type=Path, default=_AUDIO / "training", help="folders of real parts"
+    )
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.set_defaults(run=_render)
+
+
+def _render(options: argparse.Namespace) -> int:
+    # Training needs none of this, and may run where there is neither FluidSynth nor WORLD.
+    from training.rendering import NoSpeechError, render_all  # noqa: PLC0415
+    from training.soundfonts import SoundfontError  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recordings = options.recordings if options.recordings.is_dir() else None
+    try:
+        render_all(
+            options.clips,
+            backings=options.backings,
+            voices=options.voices,
+            recordings=recordings,
+            processes=options.processes,
+        )
+    except (NoSpeechError, SoundfontError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
 
 
 def _add_separator(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +70,7 @@ def _add_separator(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=_CLIPS / "separator", help="checkpoint, weights and log"
     )
     parser.add_argument(
-        "--stems", type=Path, default=Path("../shared/audio/stems"), help="real songs to validate"
+        "--stems", type=Path, default=_AUDIO / "stems", help="real songs to validate"
     )
     parser.add_argument("--minutes", type=float, default=math.inf, help="budget of time")
     parser.add_argument("--steps", type=float, default=math.inf, help="budget of steps")
