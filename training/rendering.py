@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from training.backing import render_backings
 from training.clips import FIRST_VALIDATION_SEED
+from training.composed_backings import FIRST_COMPOSED_SEED, composed_backing_clips
 from training.real_backings import real_backing_clips
 from training.real_voices import real_voice_clips
 from training.speech import VOICES, build_corpus, is_available
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _UTTERANCES = 280
 _VALIDATION_CLIPS = 24
+_COMPOSED_BACKINGS = 120
 
 
 class NoSpeechError(Exception):
@@ -53,6 +55,8 @@ def render_all(
         raise NoSpeechError(f"Install one of {', '.join(VOICES)}: singing is made of speech.")
     validation = range(FIRST_VALIDATION_SEED, FIRST_VALIDATION_SEED + _VALIDATION_CLIPS)
     made = render_backings(directory, [*validation, *range(backings)], processes)
+    composed = range(FIRST_COMPOSED_SEED, FIRST_COMPOSED_SEED + _COMPOSED_BACKINGS)
+    made += composed_backing_clips(directory, composed, processes)
     logger.info("%d backings rendered", made)
     logger.info("%d utterances spoken", build_corpus(directory / "speech", _UTTERANCES))
     made = render_voices(directory, [*validation, *range(voices)], processes)
