@@ -1,9 +1,10 @@
-"""How well beats and bars are found, against librosa's beat tracker.
+"""How well beats and bars are found: the network, onsets and accents, and librosa's beat tracker.
 
 Run as ``python -m benchmarks.beats`` from the root of the repository. Reads the annotated songs of
-../shared/audio, or of a folder given, and adds songs that it composes. Offsets are those of each
-found beat after the true one, or the half between two, that is nearest: their median is the
-tracker's bias, which both layers of a mash-up share, and p95 the spread around it.
+../shared/audio, or of a folder given, and the rendered clips of build/training that are kept for
+validation, and composes songs that no training has seen. Offsets are those of each found beat after
+the true one, or the half between two, that is nearest: their median is the tracker's bias, which
+both layers of a mash-up share, and p95 the spread around it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ from composer import compose
 from pipeline.beats import track_beats
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE, BeatGrid
+from training.clips import (
+    CLIP_S,
+    FIRST_REAL_SEED,
+    FIRST_VALIDATION_SEED,
+    read_clip,
+    stored_seeds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from pipeline.types import Signal
 
 AUDIO = Path(__file__).parents[2] / "shared" / "audio"
+COMPOSED = 50
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -48,18 +57,38 @@ class Annotated:
 
 
 def composed_songs() -> Iterator[Annotated]:
-    """Yield songs of all tempi, some of which drift or have three beats in a bar."""
-    for seed, bpm in enumerate((72.0, 84.0, 97.0, 108.0, 121.0, 136.0, 152.0, 178.0)):
-        drift, beats_per_bar = (0.0, 0.02, 0.0, 0.03)[seed % 4], 3 if seed in (3, 6) else 4
+    """Yield songs of 60 to 190 BPM, some of which drift, swing or have three beats in a bar."""
+    for number in range(COMPOSED):
         song = compose(
-            500 + seed, bpm=bpm, drift=drift, beats_per_bar=beats_per_bar, duration_s=40.0
+            700 + number,
+            bpm=round(60.0 + 130.0 * number / (COMPOSED - 1), 1),
+            drift=(0.0, 0.02, 0.0, 0.03)[number % 4],
+            swing=(0.0, 0.33, 0.0)[number % 3],
+            beats_per_bar=3 if number % 6 == 5 else 4,
+            pickup_beats=(0, 1, 0, 2, 0)[number % 5],
+            duration_s=36.0,
+            intro_bars=2,
         )
         yield Annotated(
-            name=f"{bpm:.0f} ±{drift:.0%} {beats_per_bar}/4",
+            name=f"composed {number}",
             samples=song.mixture,
             beats_s=np.asarray(song.grid.beats_s),
             downbeats_s=np.asarray(song.grid.downbeats_s),
         )
+
+
+def rendered_songs(clips: Path) -> Iterator[Annotated]:
+    """Yield the rendered clips that are kept for validation: 12 s of many more styles."""
+    for seed in stored_seeds(clips / "backings"):
+        if FIRST_VALIDATION_SEED <= seed < FIRST_REAL_SEED:
+            parts, facts = read_clip(clips / "backings", seed)
+            beats, downbeats = (np.asarray(facts[kind]) for kind in ("beats_s", "downbeats_s"))
+            yield Annotated(
+                name=f"clip {seed}",
+                samples=parts.sum(axis=0),
+                beats_s=beats[beats < CLIP_S],
+                downbeats_s=downbeats[downbeats < CLIP_S],
+            )
 
 
 def annotated_songs(folder: Path) -> Iterator[Annotated]:
@@ -87,44 +116,6 @@ def annotated_songs(folder: Path) -> Iterator[Annotated]:
         )
 
 
-OCTAVE_SONGS = 48
-
-
-def print_octaves(console: Console) -> None:
-    """Print how often the tempo of composed songs of 60 to 190 BPM is found, and how often bars."""
-    table = Table("true BPM", "songs", "right", "double", "half", "other", "metre", "bars F")
-    rows: dict[str, list[tuple[str, bool, float]]] = defaultdict(list)
-    for number in range(OCTAVE_SONGS):
-        bpm = round(60.0 + 130.0 * number / (OCTAVE_SONGS - 1), 1)
-        song = compose(
-            700 + number,
-            bpm=bpm,
-            drift=(0.0, 0.02, 0.0, 0.03)[number % 4],
-            swing=(0.0, 0.33, 0.0)[number % 3],
-            beats_per_bar=3 if number % 6 == 5 else 4,
-            pickup_beats=(0, 1, 0, 2, 0)[number % 5],
-            duration_s=36.0,
-            intro_bars=2,
-        )
-        grid = track_beats(song.mixture)
-        octave = round(np.log2(max(grid.bpm, 1.0) / bpm))
-        near = abs(grid.bpm / bpm / 2.0**octave - 1.0) < 0.02
-        word = {0: "right", 1: "double", -1: "half"}.get(octave, "other") if near else "other"
-        bars = mir_eval.beat.f_measure(
-            np.asarray(song.grid.downbeats_s), np.asarray(grid.downbeats_s)
-        )
-        decade = f"{20 * int(bpm // 20)}-{20 * int(bpm // 20) + 20}"
-        rows[decade].append((word, grid.beats_per_bar == song.grid.beats_per_bar, bars))
-        rows["all"].append(rows[decade][-1])
-    for name in sorted(rows, key=lambda key: (key == "all", len(key), key)):
-        words, metres, bars_f = zip(*rows[name], strict=True)
-        counts = [str(words.count(word)) for word in ("right", "double", "half", "other")]
-        table.add_row(
-            name, str(len(words)), *counts, f"{np.mean(metres):.0%}", f"{np.mean(bars_f):.2f}"
-        )
-    console.print(table)
-
-
 def track_with_librosa(samples: Signal) -> BeatGrid:
     """Find beats as librosa does when left to itself; it knows no downbeats."""
     rate = 22_050
@@ -134,7 +125,8 @@ def track_with_librosa(samples: Signal) -> BeatGrid:
 
 
 TRACKERS: dict[str, Callable[[Signal], BeatGrid]] = {
-    "vocal": track_beats,
+    "network": lambda samples: track_beats(samples, "neural"),
+    "onsets": lambda samples: track_beats(samples, "onsets"),
     "librosa, refined": lambda samples: track_beats(samples, "librosa"),
     "librosa": track_with_librosa,
 }
@@ -171,35 +163,87 @@ def mean_of(column: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _cells(row: list[float]) -> list[str]:
-    formats = (".2f", ".2f", "+.1f", ".1f")
+def tempo_word(found_bpm: float, true_bpm: float) -> str:
+    """Return whether a tempo is right, double, half, or something else."""
+    octave = round(np.log2(max(found_bpm, 1.0) / true_bpm))
+    near = abs(found_bpm / true_bpm / 2.0**octave - 1.0) < 0.02
+    return {0: "right", 1: "double", -1: "half"}.get(octave, "other") if near else "other"
+
+
+def _cells(row: Sequence[float]) -> list[str]:
+    formats = (".3f", ".3f", "+.1f", ".1f")
     return ["-" if np.isnan(x) else format(x, f) for x, f in zip(row, formats, strict=True)]
 
 
-def main() -> int:
-    """Print the table; return 0."""
-    parser = argparse.ArgumentParser(description="Measure beats and bars against librosa's.")
-    parser.add_argument("folder", type=Path, nargs="?", default=AUDIO)
-    folder = parser.parse_args().folder
+def print_songs(console: Console, songs: Iterator[Annotated]) -> None:
+    """Print what each tracker finds in each song, and the means."""
     table = Table("song", "true", "tracker", "found", "beats F", "bars F", "bias ms", "p95 ms")
     rows: dict[str, list[list[float]]] = defaultdict(list)
-    for group in (annotated_songs(folder), composed_songs()):
-        for song in group:
-            true_bpm = 60.0 / float(np.median(np.diff(song.beats_s)))
-            for name, track in TRACKERS.items():
-                grid = track(song.samples)
-                row = scores(song, grid)
-                rows[name].append(row)
-                first = [song.name, f"{true_bpm:.1f}"] if name == "vocal" else ["", ""]
-                table.add_row(*first, name, f"{grid.bpm:.1f}", *_cells(row))
-        table.add_section()
+    for song in songs:
+        first = [song.name, f"{_bpm(song):.1f}"]
+        for name, track in TRACKERS.items():
+            grid = track(song.samples)
+            rows[name].append(scores(song, grid))
+            table.add_row(*first, name, f"{grid.bpm:.1f}", *_cells(rows[name][-1]))
+            first = ["", ""]
+    table.add_section()
     for name, measured in rows.items():
-        table.add_row(
-            "mean", "", name, "", *_cells([mean_of(c) for c in zip(*measured, strict=True)])
-        )
-    console = Console(width=100)
+        means = [mean_of(column) for column in zip(*measured, strict=True)]
+        table.add_row("mean", "", name, "", *_cells(means))
     console.print(table)
-    print_octaves(console)
+
+
+def print_tempi(console: Console, title: str, songs: Iterator[Annotated]) -> None:
+    """Print how each tracker does at each tempo, and how often it counts twice or half as fast."""
+    words = ("right", "double", "half", "other")
+    table = Table(
+        "true BPM",
+        "songs",
+        "tracker",
+        *words,
+        "beats F",
+        "bars F",
+        "bias ms",
+        "p95 ms",
+        title=title,
+    )
+    rows: dict[tuple[str, str], list[tuple[str, list[float]]]] = defaultdict(list)
+    for song in songs:
+        low = 20 * int(_bpm(song) // 20)
+        for name, track in TRACKERS.items():
+            grid = track(song.samples)
+            row = tempo_word(grid.bpm, _bpm(song)), scores(song, grid)
+            rows[f"{low}-{low + 20}", name].append(row)
+            rows["all", name].append(row)
+    for decade, name in sorted(rows, key=lambda key: (key[0] == "all", len(key[0]), key[0])):
+        found, measured = zip(*rows[decade, name], strict=True)
+        means = [mean_of(column) for column in zip(*measured, strict=True)]
+        counts = [str(found.count(word)) for word in words]
+        table.add_row(decade, str(len(found)), name, *counts, *_cells(means))
+    console.print(table)
+
+
+def _bpm(song: Annotated) -> float:
+    return 60.0 / float(np.median(np.diff(song.beats_s)))
+
+
+def main() -> int:
+    """Print the tables; return 0."""
+    parser = argparse.ArgumentParser(description="Measure beats and bars against librosa's.")
+    parser.add_argument("folder", type=Path, nargs="?", default=AUDIO)
+    parser.add_argument("--clips", type=Path, default=Path("build/training"))
+    options = parser.parse_args()
+    folder, clips = options.folder, options.clips
+    console = Console(width=110)
+    if folder.is_dir():
+        print_songs(console, annotated_songs(folder))
+    else:
+        console.print(f"{folder} is absent: no annotated songs are measured.")
+    print_tempi(console, "composed", composed_songs())
+    if (clips / "backings").is_dir():
+        print_tempi(console, "rendered", rendered_songs(clips))
+    else:
+        console.print(f"{clips} is absent: no rendered clips are measured.")
     return 0
 
 

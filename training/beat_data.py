@@ -19,7 +19,13 @@ import soxr
 from composer import compose
 from pipeline.neural_beats import FPS, RATE, ROWS, STROKES, spectra
 from pipeline.types import SAMPLE_RATE
-from training.clips import FIRST_REAL_SEED, FIRST_VALIDATION_SEED, read_clip, stored_seeds
+from training.clips import (
+    FIRST_REAL_SEED,
+    FIRST_VALIDATION_SEED,
+    Facts,
+    read_clip,
+    stored_seeds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +85,7 @@ def prepare(
             save(path, composed_example(seed))
             yield seed, path
     voices = voices_of(clips)
-    for seed in _rendered(clips / "backings"):
+    for seed, _ in _rendered(clips / "backings", known="beats_s"):
         for variant in range(variants):
             path = cache / f"clip-{seed}-{variant}.npz"
             if not path.exists():
@@ -93,11 +99,6 @@ def held_out(path: Path) -> bool:
     if kind == "composed":
         return int(seed) % HELD_OUT == 0
     return int(seed) >= FIRST_VALIDATION_SEED
-
-
-def _rendered(folder: Path) -> list[int]:
-    """Return the seeds of clips that were rendered: nobody knows the beats of recordings."""
-    return [seed for seed in stored_seeds(folder) if seed < FIRST_REAL_SEED]
 
 
 def composed_example(seed: int) -> Example:
@@ -158,10 +159,17 @@ def voices_of(clips: Path) -> dict[int | None, list[int]]:
         Folder of rendered clips.
     """
     found: dict[int | None, list[int]] = {}
-    for seed in _rendered(clips / "voices"):
-        facts = json.loads((clips / "voices" / f"{seed:06d}.json").read_text(encoding="utf-8"))
+    for seed, facts in _rendered(clips / "voices", known="kind"):
         found.setdefault(facts["backing"], []).append(seed)
     return found
+
+
+def _rendered(folder: Path, *, known: str) -> Iterator[tuple[int, Facts]]:
+    """Yield seeds and facts of clips that were not recorded and of which this is known."""
+    for seed in stored_seeds(folder):
+        facts: Facts = json.loads((folder / f"{seed:06d}.json").read_text(encoding="utf-8"))
+        if seed < FIRST_REAL_SEED and facts[known]:
+            yield seed, facts
 
 
 def _dropout(rng: np.random.Generator, parts: Frames) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -129,7 +129,12 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def add(self, kind: str, inputs: Sequence[str], **settings: object) -> str:
+    def add(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        **settings: Any,  # noqa: ANN401 - each kind of node has attributes of its own types
+    ) -> str:
         name = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **settings))
         return name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -18,15 +19,17 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline.neural_beats import FPS, MODEL
+from pipeline.neural_beats import MODEL
 from training.beat_data import Example, draw, held_out, load, prepare
 from training.beat_network import CHANNELS, DILATIONS, BeatNetwork, answers, export
+from training.beat_scores import validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _RARE = (4.0, 8.0)  # weight of frames on a beat or a downbeat: nine in ten are on neither
 _RENDERED = 0.65  # of the examples, where there are clips: they are more varied than composed songs
+_WARMING = 200  # steps
 _SMOOTHING = 0.998  # of the averaged weights, which are what is exported
 
 TOLERANCE = 1e-4
@@ -48,7 +51,8 @@ class Options:
     composed, variants
         See `training.beat_data.prepare`.
     steps, batch, length
-        Steps of the optimiser, pieces in each, frames in a piece.
+        Steps of the optimiser, pieces in each, frames in a piece. A finished training goes on
+        when it is given more steps.
     rate
         Highest learning rate; it falls like a cosine.
     every
@@ -66,8 +70,8 @@ class Options:
     seed: int = 0
     composed: int = 600
     variants: int = 3
-    steps: int = 4000
-    batch: int = 16
+    steps: int = 4500
+    batch: int = 12
     length: int = 600
     rate: float = 3e-3
     every: int = 250
@@ -159,16 +163,14 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=options.rate, weight_decay=1e-2
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, options.rate, total_steps=options.steps, pct_start=0.1
-        )
         self.step = 0
         self._checkpoint = options.clips / "beats.pt"
 
     def _new(self) -> BeatNetwork:
         network = BeatNetwork(self.options.channels, self.options.dilations)
         # A third faster on a processor.
-        return network.to(self.options.device, memory_format=torch.channels_last)
+        network.to(self.options.device, memory_format=torch.channels_last)
+        return network
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one of the same training."""
@@ -179,7 +181,7 @@ class Trainer:
             raise RuntimeError(
                 f"{self._checkpoint} is of another training ({state['wishes']}): remove it first."
             )
-        for name in ("network", "average", "optimiser", "schedule"):
+        for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
         self.step = state["step"]
         _log(resumed_at=self.step)
@@ -188,7 +190,6 @@ class Trainer:
         o = self.options
         return {
             "seed": o.seed,
-            "steps": o.steps,
             "batch": o.batch,
             "length": o.length,
             "rate": o.rate,
@@ -198,8 +199,7 @@ class Trainer:
 
     def _save(self) -> None:
         state = {
-            name: getattr(self, name).state_dict()
-            for name in ("network", "average", "optimiser", "schedule")
+            name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")
         }
         part = self._checkpoint.with_suffix(".part")
         torch.save({**state, "step": self.step, "wishes": self._wishes()}, part)
@@ -232,15 +232,23 @@ class Trainer:
                 shelf.refresh()
         return report or validate(self.average, shelf.validation)
 
+    def _rate(self) -> float:
+        """Return a learning rate that rises for a while and falls like a cosine to nothing."""
+        done = self.step / self.options.steps
+        return (
+            self.options.rate * min(self.step / _WARMING, 1.0) * math.cos(0.5 * math.pi * done) ** 2
+        )
+
     def _learn(self, spectra: torch.Tensor, wanted: torch.Tensor) -> float:
         self.network.train()
         device = self.options.device
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
         loss = _loss(self.network(spectra.to(device)), wanted.to(device))
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
-        self.schedule.step()
         keep = min(_SMOOTHING, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for mean, now in zip(
@@ -273,40 +281,8 @@ def _beginning(example: Example, length: int) -> np.ndarray[Any, np.dtype[np.flo
     return np.pad(cut, ((0, 0), (0, length - cut.shape[1])))
 
 
-def validate(network: BeatNetwork, examples: Sequence[Example]) -> dict[str, float]:
-    """Return the F measure of the peaks of both outputs over whole songs, nothing decoded."""
-    scores: dict[str, list[float]] = {"beats_f": [], "downbeats_f": []}
-    for example in examples:
-        with torch.no_grad():
-            spectra = torch.from_numpy(example.spectra.astype(np.float32))
-            says = network(spectra[None].to(network.head.weight.device))[0].cpu()
-        end = example.spectra.shape[1] / FPS
-        for row, true, name in (
-            (says[0], example.beats_s, "beats_f"),
-            (says[1], example.downbeats_s, "downbeats_f"),
-        ):
-            scores[name].append(_f_measure(_peaks(row.numpy()), true[true < end]))
-    return {name: float(np.mean(values)) for name, values in scores.items()}
-
-
-def _peaks(log_odds: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
-    """Return the times in seconds of peaks that are likelier than not."""
-    padded = np.pad(log_odds, 1, constant_values=-np.inf)
-    top = (log_odds > 0) & (log_odds >= padded[:-2]) & (log_odds > padded[2:])
-    return np.flatnonzero(top) / FPS
-
-
-def _f_measure(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> float:
-    """F measure within 70 ms, as in MIREX."""
-    if not len(found) or not len(true):
-        return float(len(found) == len(true))
-    away = np.abs(found[:, None] - true[None])
-    hits = min(int((away.min(axis=1) < 0.07).sum()), int((away.min(axis=0) < 0.07).sum()))
-    return 2.0 * hits / (len(found) + len(true))
-
-
 def _log(**facts: object) -> None:
-    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
+    rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in facts.items()}
     print(json.dumps(rounded), flush=True)
 
 
