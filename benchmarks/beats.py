@@ -1,10 +1,10 @@
 """How well beats and bars are found: the network, onsets and accents, and librosa's beat tracker.
 
 Run as ``python -m benchmarks.beats`` from the root of the repository. Reads the annotated songs of
-../shared/audio, or of a folder given, and the rendered clips of build/training that are kept for
-validation, and composes songs that no training has seen. Offsets are those of each found beat after
-the true one, or the half between two, that is nearest: their median is the tracker's bias, which
-both layers of a mash-up share, and p95 the spread around it.
+../shared/audio, or of a folder given, whole and in pieces, and the rendered clips of build/training
+that are kept for validation, and composes songs that no training has seen. Offsets are those of
+each found beat after the true one, or the half between two, that is nearest: their median is the
+tracker's bias, which both layers of a mash-up share, and p95 the spread around it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import librosa
 import mir_eval
 import numpy as np
 import numpy.typing as npt
+import soxr
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 AUDIO = Path(__file__).parents[2] / "shared" / "audio"
 COMPOSED = 50
+PIECE = 30 * SAMPLE_RATE
+SPEEDS = (0.9, 1.0, 1.1)
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -130,6 +133,29 @@ TRACKERS: dict[str, Callable[[Signal], BeatGrid]] = {
     "librosa, refined": lambda samples: track_beats(samples, "librosa"),
     "librosa": track_with_librosa,
 }
+
+
+def pieces(songs: Iterator[Annotated]) -> Iterator[Annotated]:
+    """Yield the songs in pieces of 30 s, as they are, played slower, and played faster.
+
+    A whole song forgives much: most of it may be plain. Few of these pieces are.
+    """
+    for song in songs:
+        for speed in SPEEDS:
+            played = soxr.resample(song.samples.T, SAMPLE_RATE * speed, SAMPLE_RATE).T
+            for start in range(0, played.shape[1] - PIECE // 2, PIECE):
+                beats, downbeats = (
+                    times / speed - start / SAMPLE_RATE
+                    for times in (song.beats_s, song.downbeats_s)
+                )
+                cut = played[:, start : start + PIECE]
+                end_s = cut.shape[1] / SAMPLE_RATE
+                yield Annotated(
+                    name=f"{song.name} x {speed}, {start / SAMPLE_RATE:.0f} s",
+                    samples=cut,
+                    beats_s=beats[(beats >= 0) & (beats < end_s)],
+                    downbeats_s=downbeats[(downbeats >= 0) & (downbeats < end_s)],
+                )
 
 
 def offsets_ms(found: Array, truth: Array) -> Array:
@@ -237,6 +263,7 @@ def main() -> int:
     console = Console(width=110)
     if folder.is_dir():
         print_songs(console, annotated_songs(folder))
+        print_tempi(console, "recorded, in pieces", pieces(annotated_songs(folder)))
     else:
         console.print(f"{folder} is absent: no annotated songs are measured.")
     print_tempi(console, "composed", composed_songs())

@@ -29,7 +29,7 @@ _EMPTY_BEAT = 1.0  # onset strength, relative to the song's own mean, that a bea
 
 
 # The network's word is counted in log-odds.
-_WORD = 0.2  # against onset strength; more misleads in recorded music, where it is less sure
+_WORD = 0.3  # against onset strength; more misleads in recorded music, where it is less sure
 _SUREST = 3.0  # beyond, the word on one frame would outweigh a tempo
 _READINESS = 1.0  # added, since a beat that nobody plays is a beat still
 

@@ -68,9 +68,9 @@ class Options:
     clips: Path = Path("build/training")
     model: Path = MODEL
     seed: int = 0
-    composed: int = 600
-    variants: int = 3
-    steps: int = 4500
+    composed: int = 650
+    variants: int = 6
+    steps: int = 5000
     batch: int = 12
     length: int = 600
     rate: float = 3e-3
