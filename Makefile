@@ -49,7 +49,7 @@ train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train bot
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)
 	$(TRAIN) -m training separator --clips $(SONGS_TO_LEARN) --minutes $(MINUTES)
 	$(BIN)/python -m training export $(SONGS_TO_LEARN)/separator/weights.npz $(SONGS_TO_LEARN)/2stems pipeline/models
-	$(TRAIN) -m training.beats --clips $(SONGS_TO_LEARN)
+	$(TRAIN) -m training beats --clips $(SONGS_TO_LEARN)
 
 clean:  ## delete what the targets above made, the virtual environment included
 	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 A small convolutional network reads two spectrograms: one that is fine in time, for strokes, and
 one that tells semitones apart, for changes of harmony. Temporal convolutions of growing dilation
 then look ten seconds around each moment (Davies & Böck 2019, "Temporal convolutional networks for
-musical audio beat tracking"). `training.beats` trains it on songs whose beats are known; see
+musical audio beat tracking"). `training.beats.loop` trains it on songs whose beats are known; see
 `models/beats.md`. `pipeline.beats` decodes what it says.
 """
 
@@ -143,7 +143,7 @@ def _pitch_bank() -> Spectra:
 
 
 def _triangles(low: Corners, centre: Corners, high: Corners, window: int) -> Spectra:
-    """Filters that rise from one frequency to the next and fall to a third; (rows, bins)."""
+    """Make filters that rise from one frequency to the next and fall to a third; (rows, bins)."""
     hz = np.fft.rfftfreq(window, 1.0 / RATE)
     rise = (hz - low[:, None]) / (centre - low)[:, None]
     fall = (high[:, None] - hz) / (high - centre)[:, None]

@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from training.schedule import Training, geometry_of
-from training.weights import N_FILTERS
+from training.separation.schedule import Training, geometry_of
+from training.separation.weights import N_FILTERS
 
 _CLIPS = Path("build/training")
 _AUDIO = Path("../shared/audio")
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     _add_render(commands.add_parser("render", help="make the songs to learn from"))
     _add_separator(commands.add_parser("separator", help="train the separator"))
+    _add_beats(commands.add_parser("beats", help="train the beat network"))
     _add_export(commands.add_parser("export", help="make a Spleeter model of trained weights"))
     options = parser.parse_args(arguments)
     status: int = options.run(options)
@@ -45,8 +46,8 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 def _render(options: argparse.Namespace) -> int:
     # Training needs none of this, and may run where there is neither FluidSynth nor WORLD.
+    from training.bands.soundfonts import SoundfontError  # noqa: PLC0415
     from training.rendering import NoSpeechError, render_all  # noqa: PLC0415
-    from training.soundfonts import SoundfontError  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recordings = options.recordings if options.recordings.is_dir() else None
@@ -94,7 +95,7 @@ def _train_separator(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch  # noqa: PLC0415 - only this command needs it
 
-    from training.separator import SeparatorTraining  # noqa: PLC0415 - it loads PyTorch
+    from training.separation.loop import SeparatorTraining  # noqa: PLC0415 - it loads PyTorch
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -119,6 +120,32 @@ def _train_separator(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_beats(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clips", type=Path, default=_CLIPS, help="rendered clips")
+    parser.add_argument("--model", type=Path, help="where the network goes; the package")
+    numbers = {
+        "seed": "of weights and order",
+        "composed": "how many songs to compose beside the clips",
+        "variants": "how many mixes of each clip",
+        "steps": "budget of steps",
+        "batch": "pieces in a step",
+        "every": "steps between validations",
+        "threads": "cores to use",
+    }
+    for name, text in numbers.items():
+        parser.add_argument(f"--{name}", type=int, help=text)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.set_defaults(run=_train_beats)
+
+
+def _train_beats(options: argparse.Namespace) -> int:
+    from training.beats.loop import Options, run  # noqa: PLC0415 - it loads PyTorch
+
+    given = {k: v for k, v in vars(options).items() if k != "run" and v is not None}
+    run(Options(**given))
+    return 0
+
+
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="weights.npz of a training")
     parser.add_argument("model", type=Path, help="directory of the unpacked model, made here")
@@ -128,7 +155,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from training.export import export_file  # noqa: PLC0415 - not for the training environment
+    from training.separation.export import export_file  # noqa: PLC0415 - not for the training environment
 
     archive = export_file(
         options.weights, options.model, options.release, frame_length=options.frame_length

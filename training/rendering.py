@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from training.backing import render_backings
+from training.bands.backing import render_backings
+from training.bands.composed_backings import FIRST_COMPOSED_SEED, composed_backing_clips
+from training.bands.real_backings import real_backing_clips
 from training.clips import FIRST_VALIDATION_SEED
-from training.composed_backings import FIRST_COMPOSED_SEED, composed_backing_clips
-from training.real_backings import real_backing_clips
-from training.real_voices import real_voice_clips
-from training.speech import VOICES, build_corpus, is_available
-from training.voices import render_voices
+from training.singers.real_voices import real_voice_clips
+from training.singers.speech import VOICES, build_corpus, is_available
+from training.singers.voices import render_voices
 
 if TYPE_CHECKING:
     from pathlib import Path

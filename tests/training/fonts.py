@@ -6,7 +6,7 @@ import ctypes.util
 
 import pytest
 
-from training.soundfonts import FONTS, SoundfontError, find_font
+from training.bands.soundfonts import FONTS, SoundfontError, find_font
 
 
 def _missing() -> str:

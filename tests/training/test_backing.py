@@ -9,10 +9,10 @@ import soundfile
 
 from pipeline.types import SAMPLE_RATE
 from tests.training.fonts import needs_fonts
-from training import backing as backings
-from training.backing import Backing, facts_of, render_backing, render_backings
+from training.bands import backing as backings
+from training.bands.backing import Backing, facts_of, render_backing, render_backings
+from training.bands.real_backings import real_backing_clips
 from training.clips import CLIP_SAMPLES, FIRST_REAL_SEED, read_clip, stored_seeds
-from training.real_backings import real_backing_clips
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from pipeline.neural_beats import FPS, ROWS
-from training.beat_data import Example, clip_example, draw, held_out, load, prepare, targets
+from training.beats.data import Example, clip_example, draw, held_out, load, prepare, targets
 from training.clips import CLIP_SAMPLES, write_clip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ SMALL = ("--composed", "11", "--steps", "60", "--every", "20", "--batch", "4")
 
 def train(folder: Path, *more: str) -> list[dict[str, Any]]:
     """Train for a few seconds on songs that it composes; return the lines of the log."""
-    command = [str(PYTHON), "-m", "training.beats", "--clips", str(folder)]
+    command = [str(PYTHON), "-m", "training", "beats", "--clips", str(folder)]
     command += ["--model", str(folder / "beats.onnx"), *SMALL, *more]
     done = subprocess.run(
         command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=240

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from training.harmony import Harmony, draw_harmony, spell
+from training.bands.harmony import Harmony, draw_harmony, spell
 
 
 def draw(seed: int, beats: int = 32, beats_per_bar: int = 4) -> Harmony:

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from training.bands.grooves import play_drums
+from training.bands.harmony import draw_harmony
+from training.bands.kits import DRUMS
+from training.bands.parts import (
+    FIGURES,
+    bend_notes,
+    draw_touch,
+    play_bass,
+    play_chords,
+    play_melody,
+)
+from training.bands.styles import STYLES, draw_style
+from training.bands.timeline import LEAD_S, RENDERED_S, draw_timeline
 from training.clips import CLIP_S
-from training.grooves import play_drums
-from training.harmony import draw_harmony
-from training.kits import DRUMS
-from training.parts import FIGURES, bend_notes, draw_touch, play_bass, play_chords, play_melody
-from training.styles import STYLES, draw_style
-from training.timeline import LEAD_S, RENDERED_S, draw_timeline
 
 if TYPE_CHECKING:
-    from training.harmony import Harmony
-    from training.notes import Note, Stroke
-    from training.styles import Style
-    from training.timeline import Timeline
+    from training.bands.harmony import Harmony
+    from training.bands.notes import Note, Stroke
+    from training.bands.styles import Style
+    from training.bands.timeline import Timeline
 
 every_style = pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 ROCK = next(style for style in STYLES if style.name == "rock")

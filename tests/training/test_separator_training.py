@@ -21,8 +21,8 @@ from pipeline.separate.builtin import BuiltInSeparator
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.types import Song
 from training.clips import write_clip
-from training.export import export_model, pack_model, tensors_of
-from training.weights import load_weights, save_weights
+from training.separation.export import export_model, pack_model, tensors_of
+from training.separation.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
     from pipeline.types import Signal

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.types import SAMPLE_RATE
 from training.clips import CLIP_S
-from training.formant_singer import sing_formants
-from training.manner import Manner, draw_manner, vary_manner
-from training.melody import (
+from training.singers.formant_singer import sing_formants
+from training.singers.manner import Manner, draw_manner, vary_manner
+from training.singers.melody import (
     Note,
     draw_ground,
     ground_of,
@@ -19,9 +19,9 @@ from training.melody import (
     write_flow,
     write_phrases,
 )
-from training.singing import _bend, _line_up, sing, speak
-from training.speech import draw_kana, draw_text
-from training.vocoder import BINS, Utterance, analyse, find_syllables, tract_at
+from training.singers.singing import _bend, _line_up, sing, speak
+from training.singers.speech import draw_kana, draw_text
+from training.singers.vocoder import BINS, Utterance, analyse, find_syllables, tract_at
 
 if TYPE_CHECKING:
     import numpy.typing as npt

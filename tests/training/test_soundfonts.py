@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.types import SAMPLE_RATE
 from tests.training.fonts import needs_fonts
-from training.notes import Note, bend_of
-from training.soundfonts import FONTS, SoundfontError, find_font, play_font
+from training.bands.notes import Note, bend_of
+from training.bands.soundfonts import FONTS, SoundfontError, find_font, play_font
 
 if TYPE_CHECKING:
     from pipeline.types import Signal

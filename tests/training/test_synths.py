@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.types import SAMPLE_RATE
-from training.kits import DRUMS, kit_notes, play_machine
-from training.notes import Note, Stroke, bend_of
-from training.synths import Patch, draw_bass, draw_lead, draw_pad, play_glide, play_synth
+from training.bands.kits import DRUMS, kit_notes, play_machine
+from training.bands.notes import Note, Stroke, bend_of
+from training.bands.synths import Patch, draw_bass, draw_lead, draw_pad, play_glide, play_synth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

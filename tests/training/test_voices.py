@@ -10,14 +10,14 @@ import soundfile
 
 from pipeline.types import SAMPLE_RATE
 from training.clips import CLIP_SAMPLES, FIRST_REAL_SEED, read_clip
-from training.ensemble import SCENES
-from training.formant_singer import sing_formants
-from training.melody import Note
-from training.real_voices import Cut, _resing, list_cuts, render_cut, vary
-from training.speech import Corpus, build_corpus, read_utterance, write_utterance
-from training.stage import level, overlay, place
-from training.vocoder import analyse
-from training.voices import SOUNDING_RMS, render_voice, render_voices, set_level
+from training.singers.ensemble import SCENES
+from training.singers.formant_singer import sing_formants
+from training.singers.melody import Note
+from training.singers.real_voices import Cut, _resing, list_cuts, render_cut, vary
+from training.singers.speech import Corpus, build_corpus, read_utterance, write_utterance
+from training.singers.stage import level, overlay, place
+from training.singers.vocoder import analyse
+from training.singers.voices import SOUNDING_RMS, render_voice, render_voices, set_level
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,7 +139,7 @@ def test_a_voice_follows_the_backing_of_its_seed(speech: Path) -> None:
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_flite_speaks_into_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyworld", reason="needs the training environment (make train)")
-    monkeypatch.setattr("training.speech.is_available", lambda engine: engine == "flite")
+    monkeypatch.setattr("training.singers.speech.is_available", lambda engine: engine == "flite")
     assert build_corpus(tmp_path, 1) == 1
     (path,) = tmp_path.glob("*.npz")
     assert path.stem.startswith("0000-flite_")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.losses import losses_of
-from training.mixing import RemixedSongs
-from training.network import VocalUNet, mask_of, network_from
-from training.schedule import geometry_of
-from training.shelf import Shelf
-from training.validation import separate_vocals
-from training.weights import load_weights
+from training.separation.losses import losses_of
+from training.separation.mixing import RemixedSongs
+from training.separation.network import VocalUNet, mask_of, network_from
+from training.separation.schedule import geometry_of
+from training.separation.shelf import Shelf
+from training.separation.validation import separate_vocals
+from training.separation.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

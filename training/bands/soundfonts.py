@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeline.types import Signal
-    from training.notes import Bend, Note
+    from training.bands.notes import Bend, Note
 
 FONTS = ("FluidR3_GM.sf2", "MuseScore_General_Full.sf3")
 """File names of the soundfonts, both under the MIT licence."""

@@ -13,8 +13,8 @@ from pipeline.neural_beats import FPS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training.beat_data import Example
-    from training.beat_network import BeatNetwork
+    from training.beats.data import Example
+    from training.beats.network import BeatNetwork
 
 Frames: TypeAlias = npt.NDArray[np.float32]
 Times: TypeAlias = npt.NDArray[np.float64]

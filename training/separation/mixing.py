@@ -15,11 +15,11 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from pipeline.types import SAMPLE_RATE
-from training import colour
 from training.clips import PARTS
-from training.colour import db_to_gain
-from training.shelf import Shelf, cut, length_at, play
-from training.spectra import (
+from training.separation import colour
+from training.separation.colour import db_to_gain
+from training.separation.shelf import Shelf, cut, length_at, play
+from training.separation.spectra import (
     bins_hz,
     magnitudes_of,
     power_of,
@@ -27,7 +27,7 @@ from training.spectra import (
     sounding_rms_of,
     transform,
 )
-from training.weights import REFERENCE_RMS
+from training.separation.weights import REFERENCE_RMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +134,8 @@ class Remixer:
         Returns
         -------
         tuple of Tensor
-            What `training.spectra.magnitudes_of` says, each of shape (2, n_frames, n_bins).
+            What `training.separation.spectra.magnitudes_of` says, each of shape
+            (2, n_frames, n_bins).
 
         Raises
         ------

@@ -34,7 +34,7 @@ class Stroke:
     at_s
         When, in seconds from the first sample.
     drum
-        One of `training.kits.DRUMS`.
+        One of `training.bands.kits.DRUMS`.
     velocity
         How hard, from 1 to 127.
     """

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import nn
 
-from training.weights import ACCOMPANIMENT_SHARE, N_FILTERS, round_kernels
+from training.separation.weights import ACCOMPANIMENT_SHARE, N_FILTERS, round_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,7 +124,7 @@ def spleeter_mask_of(share: Tensor, magnitudes: Tensor) -> Tensor:
 
 
 def weights_of(state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.floating[Any]]]:
-    """Take the weights out of a network's state, as `training.weights` keeps them."""
+    """Take the weights out of a network's state, as `training.separation.weights` keeps them."""
     arrays = {
         name: tensor.detach().float().cpu().numpy()
         for name, tensor in state.items()

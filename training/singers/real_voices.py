@@ -15,8 +15,8 @@ import soxr
 from pipeline.types import SAMPLE_RATE
 from training.clips import CLIP_S, CLIP_SAMPLES, FIRST_REAL_SEED, render_missing
 from training.effects import chorus, compress, echo, equalise, filtered, pan, room_reverb, saturate
-from training.vocoder import FRAME_S, synthesise
-from training.voices import set_level
+from training.singers.vocoder import FRAME_S, synthesise
+from training.singers.voices import set_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ class _Render:
 
 
 def render_cut(cut: Cut, seed: int) -> tuple[Signal, dict[str, Any]]:
-    """Return a clip of real singing and its facts (see `training.voices.render_voice`)."""
+    """Return a clip of real singing and its facts (see `training.singers.voices.render_voice`)."""
     rng = np.random.default_rng([_STREAM, seed])
     start = int(cut.start_s * SAMPLE_RATE)
     # A little more than a clip, for those that are played faster.

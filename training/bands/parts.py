@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.notes import Bend, Note, bend_of
+from training.bands.notes import Bend, Note, bend_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from training.harmony import Chord, Harmony
-    from training.timeline import Timeline
+    from training.bands.harmony import Chord, Harmony
+    from training.bands.timeline import Timeline
 
 _BASS_LOWEST = 28  # E1
 _BASS_RHYTHMS = (

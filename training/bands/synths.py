@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.types import Signal
-    from training.notes import Note
+    from training.bands.notes import Note
 
     Mono = npt.NDArray[np.float32]
 

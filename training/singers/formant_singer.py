@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from composer.voice import Singer
-    from training.melody import Note
+    from training.singers.melody import Note
 
     Mono = npt.NDArray[np.float32]
 

@@ -17,10 +17,10 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 
 from pipeline.types import SAMPLE_RATE
 from training.clips import FIRST_REAL_SEED, FIRST_VALIDATION_SEED, read_clip, stored_seeds
-from training.network import spleeter_mask_of
-from training.shelf import partner_of
-from training.spectra import window
-from training.weights import REFERENCE_RMS
+from training.separation.network import spleeter_mask_of
+from training.separation.shelf import partner_of
+from training.separation.spectra import window
+from training.separation.weights import REFERENCE_RMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.separate.patches import PatchGeometry
     from pipeline.types import Signal
-    from training.network import VocalUNet
+    from training.separation.network import VocalUNet
 
 REAL_SONGS = ("sodium", "potassium")
 """Folders of real stems that nothing is ever trained on."""

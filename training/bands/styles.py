@@ -28,7 +28,7 @@ class Style:
     beats_per_bar
         3 or 4; 12/8 has 4.
     swing, sixteenth_swing
-        Smallest and largest delay of the off-beats, as in `training.timeline.Timeline`.
+        Smallest and largest delay of the off-beats, as in `training.bands.timeline.Timeline`.
     electronic
         How likely its drums are a machine's.
     grooves

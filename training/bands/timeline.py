@@ -13,7 +13,7 @@ from training.clips import CLIP_S
 
 if TYPE_CHECKING:
     from composer.clock import Clock
-    from training.styles import Style
+    from training.bands.styles import Style
 
 LEAD_S = 1.5
 """What is rendered before the excerpt begins, so that it begins with sounds already ringing."""

@@ -13,11 +13,11 @@ import numpy as np
 from pipeline.types import SAMPLE_RATE
 from training.clips import CLIP_S, CLIP_SAMPLES
 from training.effects import chorus, filtered, room_reverb, widen
-from training.formant_singer import sing_formants
-from training.manner import draw_manner, vary_manner
-from training.melody import harmonise, voice_chords, write_flow, write_phrases
-from training.singing import speak
-from training.stage import Scene, Singer, Stage, gain, level, overlay, place
+from training.singers.formant_singer import sing_formants
+from training.singers.manner import draw_manner, vary_manner
+from training.singers.melody import harmonise, voice_chords, write_flow, write_phrases
+from training.singers.singing import speak
+from training.singers.stage import Scene, Singer, Stage, gain, level, overlay, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.types import Signal
-    from training.melody import Note
+    from training.singers.melody import Note
 
     Mono = npt.NDArray[np.float32]
     Phrases = list[tuple[Note, ...]]

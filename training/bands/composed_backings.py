@@ -26,7 +26,7 @@ def composed_backing_clips(directory: Path, seeds: Iterable[int], processes: int
     """Render clips of composed bands that are not there yet; return how many were rendered.
 
     All of a band is in the part "chords", and its chords are not written: voices that follow a
-    backing follow those of `training.backing`.
+    backing follow those of `training.bands.backing`.
 
     Parameters
     ----------

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.clips import CLIP_SAMPLES
-from training.manner import Manner, draw_manner
-from training.melody import write_phrases
-from training.singing import sing
+from training.singers.manner import Manner, draw_manner
+from training.singers.melody import write_phrases
+from training.singers.singing import sing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.types import Signal
-    from training.melody import Ground, Note
-    from training.speech import Corpus
-    from training.vocoder import Utterance
+    from training.singers.melody import Ground, Note
+    from training.singers.speech import Corpus
+    from training.singers.vocoder import Utterance
 
     Mono = npt.NDArray[np.float32]
     Phrases = list[tuple[Note, ...]]

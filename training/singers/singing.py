@@ -13,15 +13,15 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.types import SAMPLE_RATE
-from training.vocoder import BINS, FRAME_S, SILENCE, Utterance, synthesise, tract_at
+from training.singers.vocoder import BINS, FRAME_S, SILENCE, Utterance, synthesise, tract_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from training.manner import Manner
-    from training.melody import Note
+    from training.singers.manner import Manner
+    from training.singers.melody import Note
 
     Floats = npt.NDArray[np.float64]
     Mono = npt.NDArray[np.float32]

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.types import SAMPLE_RATE
 from training.arrays import single
+from training.bands.notes import Note
 from training.effects import filtered
-from training.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.types import Signal
-    from training.notes import Stroke
+    from training.bands.notes import Stroke
 
     Mono = npt.NDArray[np.float32]
 

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.types import SAMPLE_RATE
-from training import layers
+from training.bands import layers
+from training.bands.harmony import draw_harmony
+from training.bands.soundfonts import FONTS
+from training.bands.styles import draw_style
+from training.bands.timeline import LEAD_S, draw_timeline
 from training.clips import CLIP_S, CLIP_SAMPLES, PARTS, render_missing
 from training.dynamics import compressor_gain, limiter_gain, pump_gain
 from training.effects import filtered
-from training.harmony import draw_harmony
-from training.soundfonts import FONTS
-from training.styles import draw_style
-from training.timeline import LEAD_S, draw_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from pipeline.types import BeatGrid, Key, Signal
+    from training.bands.harmony import Chord
+    from training.bands.layers import Band
+    from training.bands.timeline import Timeline
     from training.clips import Audio, Facts
-    from training.harmony import Chord
-    from training.layers import Band
-    from training.timeline import Timeline
 
 _LEVELS_DB = {"drums": (-21, 4.0), "bass": (-23, 3.5), "chords": (-23, 3.5), "lead": (-26, 4.0)}
 _PEAK = 0.95
@@ -48,7 +48,7 @@ class Backing:
     chords
         Start and end in seconds and semitones above C, root first; without gaps.
     style
-        Name of one of `training.styles.STYLES`.
+        Name of one of `training.bands.styles.STYLES`.
     """
 
     parts: Signal
@@ -63,7 +63,7 @@ def render_backing(seed: int) -> Backing:
 
     Raises
     ------
-    training.soundfonts.SoundfontError
+    training.bands.soundfonts.SoundfontError
         FluidSynth or a soundfont is not there.
     """
     rng = np.random.default_rng([seed, 0xACC0])
@@ -117,7 +117,7 @@ def render_backings(directory: Path, seeds: Iterable[int], processes: int = 1) -
 
     Raises
     ------
-    training.soundfonts.SoundfontError
+    training.bands.soundfonts.SoundfontError
         FluidSynth or a soundfont is not there.
     """
     return render_missing(directory / "backings", seeds, _render, processes=processes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.separate.patches import PatchGeometry
-from training.weights import N_FILTERS
+from training.separation.weights import N_FILTERS
 
 if TYPE_CHECKING:
     from pathlib import Path

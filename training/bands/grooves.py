@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.notes import Stroke
+from training.bands.notes import Stroke
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from training.styles import Style
-    from training.timeline import Timeline
+    from training.bands.styles import Style
+    from training.bands.timeline import Timeline
 
 _VELOCITIES = {"X": 116, "x": 96, "o": 48}
 _PERCUSSION = ("tambourine", "shaker", "conga", "cowbell", "claves", "clap", "rim", "triangle")

@@ -42,7 +42,7 @@ class Manner:
     breath
         Noise that is added to the voice above 1.5 kHz, a share.
     air
-        Fall above the recorded band; see `training.vocoder.tract_at`.
+        Fall above the recorded band; see `training.singers.vocoder.tract_at`.
     inhale
         Chance of an audible breath before a phrase.
     """

@@ -21,8 +21,8 @@ import numpy as np
 from pipeline.separate.archive import CHECKPOINT_NAME
 from pipeline.separate.model import CONFIG_NAME, INPUT_RMS
 from pipeline.separate.weights import ARCHIVE_NAME, CHECKSUM_NAME, MODEL_NAME
-from training.schedule import geometry_of
-from training.weights import ACCOMPANIMENT_SHARE, REFERENCE_RMS, load_weights
+from training.separation.schedule import geometry_of
+from training.separation.weights import ACCOMPANIMENT_SHARE, REFERENCE_RMS, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def export_model(
     Parameters
     ----------
     weights
-        As `training.weights.load_weights` returns them.
+        As `training.separation.weights.load_weights` returns them.
     model_dir
         Where the files go; made if needed.
     frame_length

@@ -1,4 +1,4 @@
-"""Train the beat network: ``python -m training.beats``.
+"""Train the beat network: ``python -m training beats``.
 
 Everything is drawn from one seed. A run that was interrupted goes on where its last checkpoint
 was made; new clips are taken in as they are rendered.
@@ -6,10 +6,8 @@ was made; new clips are taken in as they are rendered.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,9 @@ import torch
 from torch.nn import functional
 
 from pipeline.neural_beats import MODEL
-from training.beat_data import Example, draw, held_out, load, prepare
-from training.beat_network import CHANNELS, DILATIONS, BeatNetwork, answers, export
-from training.beat_scores import validate
+from training.beats.data import Example, draw, held_out, load, prepare
+from training.beats.network import CHANNELS, DILATIONS, BeatNetwork, answers, export
+from training.beats.scores import validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +47,7 @@ class Options:
     seed
         Decides weights and the order of examples.
     composed, variants
-        See `training.beat_data.prepare`.
+        See `training.beats.data.prepare`.
     steps, batch, length
         Steps of the optimiser, pieces in each, frames in a piece. A finished training goes on
         when it is given more steps.
@@ -87,7 +85,7 @@ class Shelf:
     Parameters
     ----------
     folder
-        What `training.beat_data.prepare` filled.
+        What `training.beats.data.prepare` filled.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -284,20 +282,3 @@ def _beginning(example: Example, length: int) -> np.ndarray[Any, np.dtype[np.flo
 def _log(**facts: object) -> None:
     rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in facts.items()}
     print(json.dumps(rounded), flush=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the command line says; return 0."""
-    parser = argparse.ArgumentParser(description="Train the beat network.")
-    defaults = Options()
-    parser.add_argument("--clips", type=Path, default=defaults.clips)
-    parser.add_argument("--model", type=Path, default=defaults.model)
-    for name in ("seed", "composed", "variants", "steps", "batch", "every", "threads"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
-    parser.add_argument("--device", default=defaults.device, choices=["cpu", "cuda"])
-    run(Options(**vars(parser.parse_args(arguments))))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,7 +22,7 @@ import soundfile
 import soxr
 
 from pipeline.types import SAMPLE_RATE
-from training.vocoder import Utterance, analyse
+from training.singers.vocoder import Utterance, analyse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,17 +21,17 @@ from training.effects import (
     saturate,
     widen,
 )
-from training.ensemble import SCENES
-from training.melody import draw_ground, ground_of
-from training.speech import Corpus
-from training.stage import Stage
+from training.singers.ensemble import SCENES
+from training.singers.melody import draw_ground, ground_of
+from training.singers.speech import Corpus
+from training.singers.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from pipeline.types import Signal
-    from training.melody import Ground
+    from training.singers.melody import Ground
 
 SOUNDING_RMS = 10 ** (-21 / 20)
 """Level of every clip while it sounds."""
@@ -61,9 +61,9 @@ def render_voice(
     sound
         float32, shape (2, n), `SOUNDING_RMS` where it sounds, without clipping.
     facts
-        seed, kind (a key of `training.ensemble.SCENES`), source (names of the voices), backing
-        (its seed or None), and notes ([start in seconds, length in seconds, MIDI pitch], empty
-        where the main line has no definite pitch).
+        seed, kind (a key of `training.singers.ensemble.SCENES`), source (names of the voices),
+        backing (its seed or None), and notes ([start in seconds, length in seconds, MIDI pitch],
+        empty where the main line has no definite pitch).
     """
     rng = np.random.default_rng([_STREAM, seed])
     kinds, shares = list(SCENES), [share for _, share in SCENES.values()]
@@ -88,7 +88,7 @@ def render_voices(directory: Path, seeds: Iterable[int], processes: int = 1) -> 
     Parameters
     ----------
     directory
-        Holds speech/ (see `training.speech.build_corpus`) and perhaps backings/; voices/ is
+        Holds speech/ (see `training.singers.speech.build_corpus`) and perhaps backings/; voices/ is
         written. Voice i follows backing i where that exists.
     seeds
         Which clips.

@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline.types import SAMPLE_RATE
 from training import effects
-from training.grooves import play_drums
-from training.kits import kit_notes, play_machine
-from training.parts import (
+from training.bands.grooves import play_drums
+from training.bands.kits import kit_notes, play_machine
+from training.bands.parts import (
     FIGURES,
     bend_notes,
     draw_touch,
@@ -19,15 +19,15 @@ from training.parts import (
     play_chords,
     play_melody,
 )
-from training.soundfonts import FONTS, play_font
-from training.synths import draw_bass, draw_lead, draw_pad, play_glide, play_synth
-from training.timeline import RENDERED_S
+from training.bands.soundfonts import FONTS, play_font
+from training.bands.synths import draw_bass, draw_lead, draw_pad, play_glide, play_synth
+from training.bands.timeline import RENDERED_S
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
-    from training.harmony import Harmony
-    from training.styles import Style
-    from training.timeline import Timeline
+    from training.bands.harmony import Harmony
+    from training.bands.styles import Style
+    from training.bands.timeline import Timeline
 
 _LENGTH = round(RENDERED_S * SAMPLE_RATE)
 _KITS = (0, 0, 8, 16, 24, 25, 32, 40)

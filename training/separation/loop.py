@@ -1,7 +1,8 @@
 """Train the separator.
 
 All that a training writes lies in one directory: ``checkpoint.pt``, from which it goes on by
-itself, ``weights.npz``, the averaged network as `training.export` takes it, and ``log.jsonl``.
+itself, ``weights.npz``, the averaged network as `training.separation.export` takes it, and
+``log.jsonl``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from training.journal import Journal
-from training.losses import losses_of
-from training.mixing import RemixedSongs
-from training.network import VocalUNet, mask_of, weights_of
-from training.schedule import Clock, Training, geometry_of
-from training.validation import KnownSong, real_songs, score, synthetic_songs
-from training.weights import save_weights
+from training.separation.journal import Journal
+from training.separation.losses import losses_of
+from training.separation.mixing import RemixedSongs
+from training.separation.network import VocalUNet, mask_of, weights_of
+from training.separation.schedule import Clock, Training, geometry_of
+from training.separation.validation import KnownSong, real_songs, score, synthetic_songs
+from training.separation.weights import save_weights
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,0 +1,1 @@
+"""Bands: what they play, on which instruments, and how it is recorded."""

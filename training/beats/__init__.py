@@ -1,0 +1,1 @@
+"""The beat network: what it learns from, its training, its export."""

@@ -1,0 +1,1 @@
+"""The separator: songs remixed without end, its network, its training, its export."""

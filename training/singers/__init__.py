@@ -1,0 +1,1 @@
+"""Voices: speech that is taken apart and sung again, and real singing."""
