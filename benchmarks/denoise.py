@@ -2,7 +2,7 @@
 
 Run as ``python -m benchmarks.denoise`` from the root of the repository. Reads pairs of
 ``vocals.ogg`` and ``accompaniment.ogg`` from ../shared/audio/stems, or from a folder given. Each
-song is taken apart twice: by the offline separator, and by a stand-in for a better one, the true
+song is taken apart twice: by the built-in separator, and by a stand-in for a better one, the true
 vocals with holes and with patches of the accompaniment 15 dB down.
 """
 
@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.separation import AUDIO, read_stems, sdr_db
 from pipeline.denoise import denoise
 from pipeline.loudness import short_term_lufs
-from pipeline.separate.offline import OfflineSeparator
+from pipeline.separate.builtin import BUILT_IN, BuiltInSeparator
 from pipeline.types import SAMPLE_RATE, Song, Stems
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ DEFAULT_AMOUNT = 0.8
 METHODS: tuple[Method, ...] = ("mask", "threshold")
 
 
-def separate_offline(truth: Stems) -> Stems:
+def separate_built_in(truth: Stems) -> Stems:
     """Take the sum of the stems apart as a user without Spleeter would."""
     song = Song(samples=truth.vocals + truth.accompaniment, title="")
-    return OfflineSeparator().separate(song, lambda _: None)
+    return BuiltInSeparator(BUILT_IN).separate(song, lambda _: None)
 
 
 def imitate_network(truth: Stems, bleed_db: float = -15.0) -> Stems:
@@ -125,7 +125,7 @@ def main() -> int:
         title=f"amount {options.amount:g}",
     )  # fmt: skip - one column a word
     separators: dict[str, Callable[[Stems], Stems]] = {
-        "offline": separate_offline,
+        "built-in": separate_built_in,
         "network": imitate_network,
     }
     for song in songs:

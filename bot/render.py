@@ -176,7 +176,6 @@ def result_embed(result: MergeResult) -> discord.Embed:
 _SEPARATORS = {
     "spleeter": "Spleeter",
     "built-in": "the built-in network",
-    "offline": "the offline separator",
 }
 
 

@@ -108,8 +108,7 @@ class Recipe:
         choices={
             "auto": "Spleeter where its weights are already there, else builtin",
             "spleeter": "Spleeter's large network; its weights are fetched once",
-            "builtin": "the small network of this project, nothing to download",
-            "offline": "signal processing, rougher",
+            "builtin": "the small network of this project, with nothing to fetch",
         },
     )
     tempo: str = _option(

@@ -353,7 +353,7 @@ class MergeResult:
     loudness
         Levels of the file as it is delivered.
     separator
-        The separator that did the work: "spleeter", "built-in" or "offline".
+        The separator that did the work: "spleeter" or "built-in".
     seconds_by_stage
         Time taken by each stage, in seconds.
     notes

@@ -12,7 +12,7 @@ import scipy.signal
 from pipeline.codec import decode
 from pipeline.denoise import Method, denoise
 from pipeline.loudness import short_term_lufs
-from pipeline.separate.offline import OfflineSeparator
+from pipeline.separate.builtin import BUILT_IN, BuiltInSeparator
 from pipeline.singing import GRAIN, where_sung
 from pipeline.types import SAMPLE_RATE, Song, Stems
 
@@ -175,7 +175,7 @@ def real(song: str) -> tuple[Stems, Stems]:
     cut = at(REAL_S[song][0], REAL_S[song][1])
     truth = Stems(vocals=vocals[:, cut], accompaniment=rest[:, cut])
     song_ = Song(samples=truth.vocals + truth.accompaniment, title=song)
-    return truth, OfflineSeparator().separate(song_, lambda _: None)
+    return truth, BuiltInSeparator(BUILT_IN).separate(song_, lambda _: None)
 
 
 def silence_of(vocals: Signal) -> npt.NDArray[np.bool_]:
@@ -185,11 +185,11 @@ def silence_of(vocals: Signal) -> npt.NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["offline", "bleed at -15 dB"])
+@pytest.mark.parametrize("kind", ["built-in", "bleed at -15 dB"])
 @pytest.mark.parametrize("song", list(REAL_S))
 def test_real_stems(song: str, kind: str, method: Method) -> None:
     truth, separated = real(song)
-    if kind != "offline":
+    if kind != "built-in":
         bleed = truth.accompaniment * np.float32(10 ** (-15 / 20))
         separated = Stems(vocals=truth.vocals + bleed, accompaniment=truth.accompaniment - bleed)
     cleaned = denoise(separated.vocals, separated.accompaniment, 0.8, method)

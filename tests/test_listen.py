@@ -99,7 +99,7 @@ def test_songs_are_composed_where_there_are_none(
     monkeypatch.setattr("benchmarks.listen.songs._COMPOSED_S", 24.0)
     monkeypatch.setattr("benchmarks.listen.songs._COMPOSED_SEEDS", range(41, 43))
     monkeypatch.setattr(kit_module, "make_kit", make)
-    assert main(["-o", str(tmp_path / "kit"), "--separator", "offline"]) == 0
+    assert main(["-o", str(tmp_path / "kit"), "--separator", "builtin"]) == 0
     assert len({song.title for song in given}) == 2
 
 
@@ -240,7 +240,7 @@ def kit(songs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Kit:
     said: list[str] = []
     capture.setattr("benchmarks.listen.__main__._tell", said.append)
     words = ["-o", str(folder), "--songs", str(songs_folder), "--pairs", "2", "--seed", "3"]
-    assert main([*words, "--separator", "offline", "--seconds", "8"]) == 0
+    assert main([*words, "--separator", "builtin", "--seconds", "8"]) == 0
     capture.undo()
     return Kit(folder=folder, key=read_key(folder), said="\n".join(said))
 
@@ -253,7 +253,7 @@ def test_a_kit_is_complete_and_says_what_it_left_out(kit: Kit) -> None:
     files = ["01_a.mp3", "01_b.mp3", "02_a.mp3", "02_b.mp3", "index.html", "key.json"]
     assert all_files(kit.folder) == files
     assert [version["file"] for version in versions(kit)] == files[:4]
-    assert kit.key["separator"] == "offline"
+    assert kit.key["separator"] == "builtin"
     assert kit.key["seed"] == 3
     assert "Left out: broken.mp3" in kit.said
 
@@ -291,7 +291,7 @@ def _below_11_khz(samples: Any) -> Any:
 
 def test_nothing_but_the_key_tells_the_methods_apart(kit: Kit) -> None:
     text = (kit.folder / "index.html").read_text().lower()
-    assert not [word for word in (*METHODS, "offline", "librosa") if word in text]
+    assert not [word for word in (*METHODS, "builtin", "librosa") if word in text]
     for pair in kit.key["pairs"]:
         both = [kit.folder / version["file"] for version in pair["versions"].values()]
         assert both[0].stat().st_size == both[1].stat().st_size
@@ -346,7 +346,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_folder(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(kit_module, "make_kit", make)
-    words = ["-o", str(tmp_path / "kit"), "--songs", str(songs_folder), "--separator", "offline"]
+    words = ["-o", str(tmp_path / "kit"), "--songs", str(songs_folder), "--separator", "builtin"]
     assert main(words) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[1:] == [

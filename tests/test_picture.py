@@ -102,7 +102,7 @@ def outcome(
         ),
         grids={"vocals": grid, "backing": grid},
         loudness=Loudness(integrated_lufs=lufs, true_peak_dbtp=-1.0, vocals_to_backing_lu=1.0),
-        separator="offline",
+        separator="built-in",
         seconds_by_stage={},
     )
 

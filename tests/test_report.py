@@ -46,7 +46,7 @@ RESULT = MergeResult(
     ),
     grids={"vocals": GRID, "backing": BeatGrid()},
     loudness=Loudness(integrated_lufs=-14.04, true_peak_dbtp=-1.26, vocals_to_backing_lu=0.98),
-    separator="offline",
+    separator="built-in",
     seconds_by_stage={"decode": 1.25, "separate": 10.5},
     notes=("Spleeter was away.", "No beat was found in Drone."),
     stems={"vocals": Path("st/vocals.wav"), "backing": Path("st/backing.wav")},
@@ -57,7 +57,7 @@ def test_report_holds_what_other_programs_need() -> None:
     report = json.loads(as_json(as_report(RESULT)))
     assert report["output"] == "out/mashup.mp3"
     assert report["stems"] == {"vocals": "st/vocals.wav", "backing": "st/backing.wav"}
-    assert report["separator"] == "offline"
+    assert report["separator"] == "built-in"
     assert report["songs"]["vocals"]["key"]["name"] == "A minor"
     assert report["songs"]["backing"]["key"] is None
     assert report["plan"]["length_s"] == 61.4
@@ -102,7 +102,7 @@ def test_a_mashup_in_words() -> None:
         "  Note: Spleeter was away.",
         "  Note: No beat was found in Drone.",
         "  1:01 long, -14.0 LUFS, true peak -1.3 dBTP.",
-        "  Taken apart by the offline separator, made in 12 s.",
+        "  Taken apart by the built-in separator, made in 12 s.",
     ]
 
 

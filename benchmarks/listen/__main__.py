@@ -166,7 +166,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--separator",
-        choices=("auto", "spleeter", "offline"),
+        choices=("auto", "spleeter", "builtin"),
         default="auto",
         help="how the songs are taken apart, for both versions (default: auto)",
     )

@@ -14,7 +14,7 @@ class Separator(Protocol):
     Attributes
     ----------
     name
-        "spleeter", "built-in" or "offline".
+        "spleeter" or "built-in".
     note
         A sentence for the user when this one stands in for a better one, else "".
     """

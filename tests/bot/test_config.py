@@ -28,7 +28,7 @@ def test_every_variable_is_read() -> None:
             "DATA_DIR": "/var/lib/vocal",
             "SPLEETER_MODEL_DIR": "/models",
             "SPLEETER_MODEL_URL": "http://mirror/2stems.tar.gz",
-            "SEPARATOR": "offline",
+            "SEPARATOR": "builtin",
             "WORKERS": "2",
             "MAX_SONG_MINUTES": "5",
             "MAX_UPLOAD_MB": "50",
@@ -41,7 +41,7 @@ def test_every_variable_is_read() -> None:
     )
     assert config.token == "abc"
     assert (config.data_dir, config.model_dir) == (Path("/var/lib/vocal"), Path("/models"))
-    assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "offline")
+    assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
     assert (config.workers, config.max_song_s, config.max_upload_bytes) == (2, 300.0, 50 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (7, 3, 240.0)
     assert (config.log_level, config.dev_guild_id) == ("DEBUG", 123456789012345678)

@@ -162,7 +162,7 @@ def test_the_card_says_what_was_decided() -> None:
         "Mash-up": "123 BPM · 1:00 · -14.0 LUFS, -1.2 dBTP · voice +1.0 LU over the backing",
         "Mind": "• The tempi are far apart.\n• Spleeter could not be had.",
     }
-    assert embed.footer.text == "Made in 3 s, taken apart by the offline separator"
+    assert embed.footer.text == "Made in 3 s, taken apart by the built-in network"
 
 
 def test_a_card_without_warnings_has_nothing_to_mind() -> None:

@@ -41,9 +41,9 @@ class Maker:
 def test_each_choice_is_made_once() -> None:
     maker = Maker(has_weights=True)
     shelf = maker.shelf()
-    for choice in ("auto", "offline", "auto", "builtin", "offline", "spleeter", "builtin"):
+    for choice in ("auto", "builtin", "auto", "builtin", "spleeter", "builtin"):
         shelf.get(choice, print)
-    assert maker.made == ["auto", "offline", "builtin"]
+    assert maker.made == ["auto", "builtin"]
     assert shelf.get("auto", print) is shelf.get("spleeter", print)
 
 

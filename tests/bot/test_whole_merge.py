@@ -31,7 +31,7 @@ LENGTH_S = 9.0
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return read_config(
-        {"DISCORD_TOKEN": "token", "DATA_DIR": str(tmp_path / "data"), "SEPARATOR": "offline"}
+        {"DISCORD_TOKEN": "token", "DATA_DIR": str(tmp_path / "data"), "SEPARATOR": "builtin"}
     )
 
 
@@ -84,7 +84,7 @@ async def test_two_songs_in_one_mash_up_out(
     assert abs(heard.samples).max() > 0.1
     [embed] = answer.response.embeds
     assert embed.title == "rapper x diva"
-    assert str(embed.footer.text).endswith("taken apart by the offline separator")
+    assert str(embed.footer.text).endswith("taken apart by the built-in network")
     assert len(seen) > 3
     assert [progress.fraction for progress in seen] == sorted(p.fraction for p in seen)
     assert scene.files() == []

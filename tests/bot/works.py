@@ -155,7 +155,7 @@ def result(
         ),
         grids={"vocals": grid, "backing": grid},
         loudness=Loudness(integrated_lufs=-14.0, true_peak_dbtp=-1.2, vocals_to_backing_lu=1.0),
-        separator="offline",
+        separator="built-in",
         seconds_by_stage={Stage.DECODE: 1.0, Stage.MIX: 2.4},
         notes=notes,
     )

@@ -10,7 +10,6 @@ from pipeline.errors import Cancelled, ModelUnavailableError
 from pipeline.recipe import OPTIONS
 from pipeline.separate.builtin import BuiltInSeparator
 from pipeline.separate.choose import CHOICES, make_separator
-from pipeline.separate.offline import OfflineSeparator
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.weights import ModelSource
 from tests.separate.splitting import make_song, split
@@ -27,11 +26,6 @@ NOWHERE = "http://127.0.0.1:9"
 def built_in(tiny_release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the package have a network of its own."""
     monkeypatch.setattr("pipeline.separate.builtin.BUILT_IN", tiny_release / "2stems.tar.gz")
-
-
-@pytest.fixture
-def no_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.separate.builtin.BUILT_IN", tmp_path / "2stems.tar.gz")
 
 
 def test_spleeter_by_name_fetches_its_weights(tmp_path: Path, release: Release) -> None:
@@ -56,10 +50,7 @@ def test_auto_takes_the_built_in_network_without_asking_the_internet(
 ) -> None:
     separator = make_separator("auto", ModelSource(directory=tmp_path, location=release.url))
     assert isinstance(separator, BuiltInSeparator)
-    assert separator.note == (
-        "Taken apart by the built-in network; for cleaner voices choose the separator spleeter, "
-        "which fetches its weights once."
-    )
+    assert (separator.name, separator.note) == ("built-in", "")
     assert np.abs(split(separator, make_song(5000)).vocals).max() > 0.01
     assert release.log == []
 
@@ -70,19 +61,6 @@ def test_the_built_in_network_by_name_needs_no_excuse(tmp_path: Path, tiny_model
     separator = make_separator("builtin", ModelSource(directory=tmp_path, location=NOWHERE))
     assert isinstance(separator, BuiltInSeparator)
     assert (separator.name, separator.note) == ("built-in", "")
-
-
-@pytest.mark.usefixtures("no_built_in")
-def test_without_any_network_signal_processing_stands_in_and_says_so(tmp_path: Path) -> None:
-    source = ModelSource(directory=tmp_path, location=NOWHERE)
-    separator = make_separator("auto", source)
-    assert isinstance(separator, OfflineSeparator)
-    assert separator.note == (
-        "Taken apart by the offline separator: expect more of the old backing in the voice; for "
-        "cleaner voices choose the separator spleeter, which fetches its weights once."
-    )
-    with pytest.raises(ModelUnavailableError, match="not part of this installation"):
-        make_separator("builtin", source)
 
 
 @pytest.mark.usefixtures("built_in")
@@ -96,21 +74,13 @@ def test_auto_turns_from_weights_that_are_damaged(tmp_path: Path, tiny_model: Pa
     assert isinstance(separator, BuiltInSeparator)
     assert separator.note == (
         "Spleeter's model is damaged: its files are altered or of another network. "
-        "Taken apart by the built-in network."
+        "The built-in network did the work."
     )
 
 
 def test_spleeter_by_name_is_spleeter_or_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="no connection"):
         make_separator("spleeter", ModelSource(directory=tmp_path, location=NOWHERE))
-
-
-def test_offline_by_name_needs_no_weights_and_no_excuse(tmp_path: Path, release: Release) -> None:
-    source = ModelSource(directory=tmp_path, location=release.url)
-    separator = make_separator("offline", source)
-    assert isinstance(separator, OfflineSeparator)
-    assert (separator.name, separator.note) == ("offline", "")
-    assert release.log == []
 
 
 def test_a_fetch_can_be_called_off(tmp_path: Path, release: Release) -> None:

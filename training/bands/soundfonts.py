@@ -51,7 +51,7 @@ def find_font(name: str) -> Path:
             return path
     raise SoundfontError(
         f"The soundfont {name} is in none of {', '.join(_FOLDERS)}. On Debian: "
-        "apt-get install libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont-lossless"
+        "apt-get install libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont"
     )
 
 
