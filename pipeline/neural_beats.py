@@ -12,14 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-if TYPE_CHECKING:
-    import onnxruntime
+from pipeline.runtime import load_onnxruntime
 
 Mono: TypeAlias = npt.NDArray[np.float32]
 Spectra: TypeAlias = npt.NDArray[np.float32]
@@ -79,10 +78,9 @@ def beat_activations(mono: Mono) -> Activations:
 
 
 @lru_cache(maxsize=1)
-def _session(model: Path) -> onnxruntime.InferenceSession:
+def _session(model: Path) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
     """Load the network once a process."""
-    import onnxruntime  # noqa: PLC0415 - the bot's own process does without
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     # A worker is one of several: it takes the core that it was given, and no pool of its own.
     options.intra_op_num_threads = options.inter_op_num_threads = 1

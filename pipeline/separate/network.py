@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import onnxruntime
 import scipy.fft
 import scipy.signal
 
+from pipeline.runtime import load_onnxruntime
 from pipeline.separate.archive import CHECKPOINT_NAME
 from pipeline.separate.graph import INPUT, OUTPUT, build_graph
 from pipeline.separate.model import read_settings
@@ -123,6 +123,7 @@ def _n_cores() -> int:
 
 
 def _session(graph: Graph) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _n_cores()
     options.log_severity_level = _ERRORS_ONLY

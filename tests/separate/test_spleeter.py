@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from pipeline.errors import Cancelled, ModelUnavailableError, UnreadableAudioError
+from pipeline.runtime import load_onnxruntime
 from pipeline.separate.model import Settings, SpleeterModel, read_settings
 from pipeline.separate.patches import PatchGeometry
 from pipeline.separate.spleeter import SpleeterSeparator
@@ -97,7 +97,7 @@ def test_one_session_serves_all_songs(
         raise AssertionError("another one was made")
 
     session = warm.load().session
-    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    monkeypatch.setattr(load_onnxruntime(), "InferenceSession", refuse)
     split(warm, make_song(5000))
     split(warm, make_song(1000))
     assert warm.load().session is session

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from pipeline.neural_beats import FPS, ROWS
+from pipeline.runtime import load_onnxruntime
 from training.beats.data import Example, clip_example, draw, held_out, load, prepare, targets
 from training.clips import CLIP_SAMPLES, write_clip
 
@@ -43,7 +43,7 @@ def test_a_short_training_learns_exports_and_goes_on(tmp_path: Path) -> None:
     assert log[-1]["difference"] < 1e-4
 
     reference = np.load(tmp_path / "beats-reference.npz")
-    session = onnxruntime.InferenceSession(tmp_path / "beats.onnx")
+    session = load_onnxruntime().InferenceSession(tmp_path / "beats.onnx")
     says = session.run(None, {"spectra": reference["spectra"]})[0]
     assert np.abs(says - reference["wanted"]).max() < 1e-4
     assert reference["wanted"].std() > 0.01

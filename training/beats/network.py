@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pipeline.neural_beats import ROWS, SEMITONES, STROKES
+from pipeline.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,6 +235,6 @@ def answers(path: Path, spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     array
         Probabilities of beat and downbeat, shape (batch, 2, frames).
     """
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = load_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     says: npt.NDArray[np.float32] = session.run(None, {"spectra": spectra})[0]
     return says
