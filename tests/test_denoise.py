@@ -9,6 +9,7 @@ import pytest
 import scipy.ndimage
 import scipy.signal
 
+from benchmarks.separation import TRAINED_ON
 from pipeline.codec import decode
 from pipeline.denoise import Method, denoise
 from pipeline.loudness import short_term_lufs
@@ -185,8 +186,14 @@ def silence_of(vocals: Signal) -> npt.NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["built-in", "bleed at -15 dB"])
-@pytest.mark.parametrize("song", list(REAL_S))
+@pytest.mark.parametrize(
+    ("song", "kind"),
+    [
+        *((song, "bleed at -15 dB") for song in REAL_S),
+        # What the built-in network makes of songs that it learnt from says nothing.
+        *((song, "built-in") for song in REAL_S if song not in TRAINED_ON),
+    ],
+)
 def test_real_stems(song: str, kind: str, method: Method) -> None:
     truth, separated = real(song)
     if kind != "built-in":
