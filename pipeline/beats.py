@@ -10,6 +10,8 @@ any other is smoothed by local parabolas, which removes the jitter and keeps the
 
 from __future__ import annotations
 
+import fcntl
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -124,7 +126,10 @@ def _librosa_beats(mono: npt.NDArray[np.float32]) -> Array:
     """Beats as librosa finds them, moved back by its lateness; in seconds."""
     import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
 
-    beats = librosa.beat.beat_track(y=mono, sr=RATE, trim=False, units="time")[1]
+    # Two processes that fill numba's cache at the same time can both crash: take turns.
+    with Path(librosa.beat.__file__).open("rb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        beats = librosa.beat.beat_track(y=mono, sr=RATE, trim=False, units="time")[1]
     return np.asarray(beats, dtype=np.float64) - _LIBROSA_LATE_S
 
 
