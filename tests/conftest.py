@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from tests.pair import Pair, write_pair
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[1]
+
+# Read when numba is imported. Two processes that compile librosa's functions into one cache at the
+# same time can both crash, so each of pytest-xdist's workers has a cache of its own.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    cache = ROOT / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 
 
 @pytest.fixture(scope="session")
