@@ -55,7 +55,7 @@ clean:  ## delete what the targets above made, the virtual environment included
 	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(DEMO)/voice/mixture.wav: $(VENV)/.installed
-	@$(BIN)/python -m composer --seed 7 --bpm 96 --key "A minor" --duration 45 -o $(@D)
+	@$(BIN)/python -m composer --seed 12 --bpm 96 --key "A minor" --duration 45 -o $(@D)
 
 $(DEMO)/band/mixture.wav: $(VENV)/.installed
 	@$(BIN)/python -m composer --seed 3 --bpm 104 --key "B minor" --duration 45 -o $(@D)
