@@ -47,7 +47,7 @@ unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)
-	$(TRAIN) -m training separator --clips $(SONGS_TO_LEARN) --minutes $(MINUTES)
+	$(TRAIN) -m training separator --clips $(SONGS_TO_LEARN) --out $(SONGS_TO_LEARN)/separator --minutes $(MINUTES)
 	$(BIN)/python -m training export $(SONGS_TO_LEARN)/separator/weights.npz $(SONGS_TO_LEARN)/2stems pipeline/models
 	$(TRAIN) -m training beats --clips $(SONGS_TO_LEARN)
 
