@@ -35,7 +35,8 @@ FIRST_VALIDATION_SEED = 1_000_000
 FIRST_REAL_SEED = 2_000_000
 """Clips from this seed on are cut from recordings; they may be trained on."""
 
-_SCALE = 26_000.0  # leaves room for samples up to 1.26
+FULL_SCALE = 26_000.0
+"""What a sample of 1 is stored as: there is room for samples up to 1.26."""
 
 Facts: TypeAlias = dict[str, Any]
 """What is known about a clip, ready for JSON."""
@@ -56,7 +57,7 @@ def write_clip(directory: Path, seed: int, audio: Audio, facts: Facts) -> None:
         Written last: a clip exists once its facts do.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    samples = np.clip(np.round(audio * _SCALE), -32_767, 32_767).astype(np.int16)
+    samples = np.clip(np.round(audio * FULL_SCALE), -32_767, 32_767).astype(np.int16)
     sound, words = _paths(directory, seed)
     # The process number keeps two processes that render one seed out of each other's way.
     beside = directory / f".{seed:06d}.{os.getpid()}.tmp"
@@ -77,7 +78,7 @@ def read_clip(directory: Path, seed: int) -> tuple[Audio, Facts]:
     """
     sound, words = _paths(directory, seed)
     facts: Facts = json.loads(words.read_text(encoding="utf-8"))
-    return np.load(sound).astype(np.float32) / np.float32(_SCALE), facts
+    return np.load(sound).astype(np.float32) / np.float32(FULL_SCALE), facts
 
 
 def stored_seeds(directory: Path) -> list[int]:

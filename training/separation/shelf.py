@@ -15,16 +15,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 
-from training.clips import FIRST_REAL_SEED, FIRST_VALIDATION_SEED, stored_seeds
+from training.clips import FIRST_REAL_SEED, FIRST_VALIDATION_SEED, FULL_SCALE, stored_seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
     from torch import Tensor
-
-FULL_SCALE = 26_000.0
-"""What a sample of 1 is stored as (`training.clips.write_clip`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
