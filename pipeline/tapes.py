@@ -1,0 +1,125 @@
+"""Signals as long as songs, in memory only where somebody works on them.
+
+A signal on disk is an array like any other, mapped from a file that has no name any more: nothing
+is left behind, however a merge ends. What was read or written stays in memory until `release`, so
+that a stage which goes through its signals with `stretches` needs the same memory for any length.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from pipeline.types import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pipeline.types import Signal
+
+BLOCK = 20 * SAMPLE_RATE
+"""Samples that a stage works on at a time, 20 s: 7 MB of stereo."""
+
+Blank: TypeAlias = "Callable[[int], Signal]"
+"""Makes a silent signal of so many samples: float32, shape (2, n)."""
+
+
+def in_memory(length: int) -> Signal:
+    """Make a silent signal of so many samples in memory: float32, shape (2, length)."""
+    return np.zeros((2, length), dtype=np.float32)
+
+
+def on_disk(folder: Path) -> Blank:
+    """Return what makes silent signals on the disk that a folder is on.
+
+    Their space is given back when the last array that shows them is gone.
+
+    Raises
+    ------
+    OSError
+        By what is returned: there is no room.
+    """
+
+    def blank(length: int) -> Signal:
+        if not length:
+            return in_memory(0)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Without room a write into the mapping would kill the process.
+            os.posix_fallocate(file.fileno(), 0, 8 * length)
+            return mapped(file.fileno(), length)
+
+    return blank
+
+
+def mapped(descriptor: int, length: int, *, writable: bool = True) -> Signal:
+    """Show an open file as a signal: one channel after the other, float32 in native order.
+
+    Parameters
+    ----------
+    descriptor
+        The file, of at least ``8 * length`` bytes; it may be closed afterwards.
+    length
+        Samples of each channel, at least 1.
+    writable
+        Whether what is assigned to the array goes into the file.
+    """
+    access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+    memory = mmap.mmap(descriptor, 8 * length, access=access)
+    return np.frombuffer(memory, dtype=np.float32).reshape(2, length)
+
+
+def release(*signals: Signal) -> None:
+    """Let go of the memory that signals on disk take up; those in memory stay as they are.
+
+    Whatever was written is kept, and is read again where it is needed.
+    """
+    for signal in signals:
+        owner: object = signal
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, memoryview):
+            owner = owner.obj
+        if isinstance(owner, mmap.mmap):
+            owner.madvise(mmap.MADV_DONTNEED)
+
+
+def cut(signal: Signal, start: int, stop: int) -> Signal:
+    """Copy samples [start, stop) of a signal of shape (2, n), silent outside of it."""
+    out = np.zeros((signal.shape[0], stop - start), dtype=np.float32)
+    inside = signal[:, max(start, 0) : max(stop, 0)]
+    offset = max(-start, 0)
+    out[:, offset : offset + inside.shape[-1]] = inside
+    return out
+
+
+def stretches(
+    *signals: Signal, size: int = BLOCK, margin: int = 0
+) -> Iterator[tuple[slice, tuple[Signal, ...]]]:
+    """Go through signals of one length side by side, a stretch at a time.
+
+    Parameters
+    ----------
+    signals
+        Each of shape (2, n).
+    size
+        Samples in a stretch; the last may be shorter.
+    margin
+        How many more to copy on either side; silence beyond the ends.
+
+    Yields
+    ------
+    tuple
+        Where the stretch lies without its margins, and its copies from all signals, of shape
+        (2, margin + stretch + margin). The signals are released before the next.
+    """
+    length = signals[0].shape[-1]
+    for start in range(0, length, size):
+        stop = min(start + size, length)
+        copies = tuple(cut(signal, start - margin, stop + margin) for signal in signals)
+        release(*signals)
+        yield slice(start, stop), copies
