@@ -1,18 +1,23 @@
-"""What every composer of stages needs: time taken, progress told, failures given one form."""
+"""What every composer of stages needs: time, progress, failures in one form, and both cores."""
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import Cancelled, PipelineError, StageError
 from pipeline.types import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pipeline.types import OnFraction, OnProgress, Stage
+
+
+Result = TypeVar("Result")
 
 
 class Conductor:
@@ -37,6 +42,7 @@ class Conductor:
         self._shares = shares
         self._done = 0.0
         self._told = 0.0
+        self._telling = threading.Lock()
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[OnFraction]:
@@ -51,8 +57,9 @@ class Conductor:
 
         def on_fraction(fraction: float) -> None:
             done = self._done + share * min(1.0, max(0.0, fraction))
-            self._told = max(self._told, min(1.0, round(done, 6)))
-            self._on_progress(Progress(stage=stage, fraction=self._told))
+            with self._telling:
+                self._told = max(self._told, min(1.0, round(done, 6)))
+                self._on_progress(Progress(stage=stage, fraction=self._told))
 
         began = time.perf_counter()
         try:
@@ -67,10 +74,58 @@ class Conductor:
         self.seconds[stage.name.lower()] = time.perf_counter() - began
 
 
-def halves(on_fraction: OnFraction) -> tuple[OnFraction, OnFraction]:
-    """Split a stage's progress between two songs."""
-    first, second = shares(on_fraction, 2)
-    return first, second
+def side_by_side(
+    on_fraction: OnFraction, *acts: Callable[[OnFraction], Result]
+) -> tuple[Result, ...]:
+    """Do several things at the same time, each in a thread of its own.
+
+    When one of them fails, the others are called off when they next tell how far they are.
+
+    Parameters
+    ----------
+    on_fraction
+        Told the mean share that is done, in [0, 1], by any of the threads.
+    acts
+        Each takes what it tells its own share to.
+
+    Returns
+    -------
+    tuple
+        What they return, in order.
+
+    Raises
+    ------
+    BaseException
+        The error of the first, in order, that failed by itself.
+    """
+    done = [0.0] * len(acts)
+    called_off = threading.Event()
+
+    def telling(number: int) -> OnFraction:
+        def tell(fraction: float) -> None:
+            if called_off.is_set():
+                raise Cancelled
+            done[number] = fraction
+            on_fraction(sum(done) / len(done))
+
+        return tell
+
+    def look(ended: Future[Result]) -> None:
+        if ended.exception() is not None:
+            called_off.set()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        running = [pool.submit(act, telling(number)) for number, act in enumerate(acts)]
+        try:
+            for future in running:
+                future.add_done_callback(look)
+            wait(running)
+        finally:  # whatever interrupts the waiting ends the work
+            called_off.set()
+    failures = [error for future in running if (error := future.exception()) is not None]
+    for failure in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
+        raise failure
+    return tuple(future.result() for future in running)
 
 
 def shares(on_fraction: OnFraction, count: int) -> list[OnFraction]:
