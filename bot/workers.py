@@ -1,39 +1,48 @@
-"""The process boundary: one spawned process that stays warm and does one task at a time.
+"""The bot's side of the process boundary: a spawned process that does one task at a time.
+
+The process is started ahead of its first task, rehearses it, and stays warm; `bot.serving` is what
+it runs.
 
 A task and its answer travel over a pipe. Progress is a gauge in shared memory that the worker
 sets and the bot reads, and the call to stop is a flag beside it: neither has a lock that a
 killed worker could leave behind. What goes wrong ends in one of three ways: the worker's own
 `PipelineError` comes back as it is, a worker that dies is replaced and its task fails with
-`WorkerDiedError` or `OutOfMemoryError`, and one that is too slow is killed.
+`WorkerDiedError` or `OutOfMemoryError`, and one that is too slow is killed. When the bot itself is
+killed, its workers end with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
 import threading
-import traceback
-from dataclasses import dataclass
-from multiprocessing.sharedctypes import RawArray, RawValue
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic
 
-from pipeline.errors import Cancelled, PipelineError, StageError, UserError
-from pipeline.types import OnProgress, Progress, Stage
+from bot.serving import (
+    Answer,
+    Gauges,
+    Outcome,
+    OutOfMemoryError,
+    Task,
+    WorkerStartError,
+    no_memory,
+    serve,
+)
+from pipeline.errors import Cancelled, PipelineError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
-Work: TypeAlias = "Callable[[Task, OnProgress], Answer]"
-"""Does one task, telling how far it is; lives in the worker for as long as the worker does."""
+    from bot.serving import Work
+    from pipeline.types import Progress
 
-_STAGES: tuple[Stage, ...] = tuple(Stage)
-_NOTHING_YET = -1.0
+log = logging.getLogger(__name__)
+
 _spawning = multiprocessing.get_context("spawn")  # TensorFlow and an event loop do not fork
 
 
@@ -53,82 +62,8 @@ class WorkerDiedError(PipelineError):
         self.exit_code = exit_code
 
 
-class OutOfMemoryError(UserError):
-    """The worker needed more memory than the machine has."""
-
-
 class TooSlowError(UserError):
     """A task ran longer than it may."""
-
-
-def _no_memory() -> OutOfMemoryError:
-    return OutOfMemoryError("These songs need more memory than there is.", hint="Try shorter ones.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """What a worker sends back; `error` is None when `answer` counts."""
-
-    answer: Any = None
-    error: PipelineError | Cancelled | None = None
-
-
-class _Gauges:
-    """Shared memory between the bot and one worker: the newest progress and the stop flag.
-
-    A reader may see a new stage with an old fraction for one look; nobody is hurt.
-    """
-
-    def __init__(self) -> None:
-        self._progress = RawArray("d", 2)
-        self._stop = RawValue("b", 0)
-        self.reset()
-
-    def reset(self) -> None:
-        self._progress[:] = [_NOTHING_YET, 0.0]
-        self._stop.value = 0
-
-    def tell(self, progress: Progress) -> None:
-        """Set the gauge, or raise `Cancelled` when the task was called off; the worker's side."""
-        if self._stop.value:
-            raise Cancelled
-        self._progress[:] = [_STAGES.index(progress.stage), progress.fraction]
-
-    def read(self) -> Progress | None:
-        index, fraction = self._progress
-        return None if index < 0 else Progress(stage=_STAGES[int(index)], fraction=fraction)
-
-    def stop(self) -> None:
-        self._stop.value = 1
-
-
-def _serve(pipe: Connection, gauges: _Gauges, make_work: Callable[[], Work[Any, Any]]) -> None:
-    """Run in the worker's process: one task after the other until the pipe closes."""
-    os.setsid()  # a group of its own: ffmpeg dies with it, and the terminal's Ctrl-C stays away
-    # A service manager may tell the whole group to stop; only the bot ends its workers.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints goes nowhere
-    work = make_work()
-    while True:
-        try:
-            task = pipe.recv()
-        except EOFError:  # the bot has gone
-            return
-        pipe.send(_outcome(work, task, gauges.tell))
-
-
-def _outcome(work: Work[Any, Any], task: object, on_progress: OnProgress) -> _Outcome:
-    # Any other exception is a bug: the process dies of it, and the traceback is in the log.
-    try:
-        return _Outcome(answer=work(task, on_progress))
-    except MemoryError:
-        return _Outcome(error=_no_memory())
-    except (PipelineError, Cancelled) as error:
-        if isinstance(error.__cause__, MemoryError):
-            return _Outcome(error=_no_memory())
-        if isinstance(error, StageError):  # pickle loses tracebacks; a note is logged with it
-            error.add_note("In the worker:\n" + "".join(traceback.format_exception(error)))
-        return _Outcome(error=error)
 
 
 class Worker(Generic[Task, Answer]):
@@ -139,18 +74,28 @@ class Worker(Generic[Task, Answer]):
     make_work
         Called once in the new process, a module's function or a `functools.partial` of one;
         returns what does the tasks.
+    rehearsal
+        A task to do ahead of the first one, so that whatever is loaded late is there by then;
+        None for no rehearsal. A task that comes meanwhile calls it off.
     grace_s
         How long a worker that was called off may take to stop before it is killed, in seconds.
     """
 
     def __init__(
-        self, make_work: Callable[[], Work[Task, Answer]], *, grace_s: float = 2.0
+        self,
+        make_work: Callable[[], Work[Task, Answer]],
+        *,
+        rehearsal: Task | None = None,
+        grace_s: float = 2.0,
     ) -> None:
         self._make_work = make_work
+        self._rehearsal = rehearsal
         self._grace_s = grace_s
+        self._warming: asyncio.Task[None] | None = None
+        self._stopped = False
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
-        self._gauges = _Gauges()
+        self._gauges = Gauges()
         self._busy = False
         self._birth_and_death = threading.Lock()  # both happen in threads of the bot
 
@@ -162,7 +107,7 @@ class Worker(Generic[Task, Answer]):
     @property
     def progress(self) -> Progress | None:
         """How far the task is, or None when nothing has been heard of it."""
-        return self._gauges.read()
+        return self._gauges.read() if self._busy else None
 
     async def run(self, task: Task, *, deadline_s: float) -> Answer:
         """Do a task in the worker's process; cancelling this call calls the task off.
@@ -178,20 +123,22 @@ class Worker(Generic[Task, Answer]):
         ------
         PipelineError
             What the work raised, of the same type and with the same message.
-        OutOfMemoryError, TooSlowError, WorkerDiedError
+        OutOfMemoryError, TooSlowError, WorkerDiedError, WorkerStartError
             The task failed together with its process.
         """
-        self._gauges.reset()
         self._busy = False
         try:
-            pipe = await asyncio.to_thread(self._started)
             async with asyncio.timeout(deadline_s):
+                await self._end_rehearsal()
+                pipe = await asyncio.to_thread(self._started)
+                self._gauges.reset()
+                self._busy = True
                 outcome = await self._exchange(pipe, task)
         except asyncio.CancelledError:
             await self._call_off()
             raise
         except TimeoutError:
-            await self._call_off()
+            await (self._call_off() if self._busy else self._end())
             minutes = max(1, round(deadline_s / 60))
             raise TooSlowError(
                 f"This merge took longer than {minutes} min and was called off.",
@@ -199,28 +146,67 @@ class Worker(Generic[Task, Answer]):
             ) from None
         except (EOFError, ConnectionError) as error:
             raise await self._obituary() from error
+        finally:
+            if self._process is None and self._warming is not None:
+                self._begin_warming()  # the next task finds a warm one again
+        if isinstance(outcome.error, WorkerStartError):
+            await asyncio.to_thread(self._kill)  # it is about to end by itself
         if outcome.error is not None:
             raise outcome.error
         answer: Answer = outcome.answer
         return answer
 
     async def start(self) -> None:
-        """Start the process ahead of the first task."""
-        await asyncio.to_thread(self._started)
+        """Start the process and let it rehearse; what goes wrong is logged, not raised."""
+        await asyncio.shield(self._begin_warming())
 
     async def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is not None:
+        """End the process for good, whatever it is doing."""
+        self._stopped = True
+        await self._end()
+
+    def _begin_warming(self) -> asyncio.Task[None]:
+        self._gauges.reset()
+        self._warming = asyncio.create_task(self._warm_up())
+        return self._warming
+
+    async def _warm_up(self) -> None:
+        error: BaseException | None = None
+        try:
+            pipe = await asyncio.to_thread(self._started)
+            if self._rehearsal is not None:
+                error = (await self._exchange(pipe, self._rehearsal)).error
+        except (EOFError, ConnectionError):
+            error = await self._obituary()
+        except OSError as no_process:
+            error = no_process
+        if isinstance(error, WorkerStartError):
             await asyncio.to_thread(self._kill)
+        if error is not None and not isinstance(error, Cancelled) and not self._stopped:
+            log.warning("a worker could not warm up: %s", _reason(error))
+
+    async def _end_rehearsal(self) -> None:
+        """Call the rehearsal off and wait until the worker is free; its failure is logged there."""
+        if self._warming is not None and not self._warming.done():
+            self._gauges.stop()
+            await asyncio.shield(self._warming)
+
+    async def _end(self) -> None:
+        if self._warming is not None and not self._warming.done():
+            self._warming.cancel()
+            await asyncio.wait({self._warming})
+        await asyncio.to_thread(self._kill)
 
     def _started(self) -> Connection:
         with self._birth_and_death:
+            if self._stopped:
+                raise ConnectionAbortedError("the worker was stopped for good")
             if self._process is not None and self._process.is_alive() and self._pipe is not None:
                 return self._pipe
             self._bury()
             self._pipe, theirs = _spawning.Pipe()
             self._process = _spawning.Process(
-                target=_serve,
+                target=serve,
                 args=(theirs, self._gauges, self._make_work),
                 name="vocal-worker",
                 daemon=True,
@@ -229,12 +215,11 @@ class Worker(Generic[Task, Answer]):
             theirs.close()  # so that the worker's death closes the pipe
             return self._pipe
 
-    async def _exchange(self, pipe: Connection, task: Task) -> _Outcome:
-        self._busy = True
+    async def _exchange(self, pipe: Connection, task: Task) -> Outcome:
         pipe.send(task)
         return await self._receive(pipe)
 
-    async def _receive(self, pipe: Connection) -> _Outcome:
+    async def _receive(self, pipe: Connection) -> Outcome:
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         loop.add_reader(pipe.fileno(), readable.set)
@@ -242,7 +227,7 @@ class Worker(Generic[Task, Answer]):
             await readable.wait()
         finally:
             loop.remove_reader(pipe.fileno())
-        outcome: _Outcome = await asyncio.to_thread(pipe.recv)
+        outcome: Outcome = await asyncio.to_thread(pipe.recv)
         return outcome
 
     async def _call_off(self) -> None:
@@ -263,14 +248,18 @@ class Worker(Generic[Task, Answer]):
 
     async def _obituary(self) -> PipelineError:
         """Bury a dead worker and say what it died of."""
-        process = self._process
-        if process is None:
-            return WorkerDiedError(None)
-        await asyncio.to_thread(process.join, self._grace_s)
-        exit_code = process.exitcode
-        await asyncio.to_thread(self._kill)
+        exit_code = await asyncio.to_thread(self._last_words)
         # The kernel's way to say that memory has run out; nobody else sends this signal.
-        return _no_memory() if exit_code == -signal.SIGKILL else WorkerDiedError(exit_code)
+        return no_memory() if exit_code == -signal.SIGKILL else WorkerDiedError(exit_code)
+
+    def _last_words(self) -> int | None:
+        with self._birth_and_death:
+            if self._process is None:
+                return None
+            self._process.join(self._grace_s)
+            exit_code = self._process.exitcode
+            self._bury()
+            return exit_code
 
     def _kill(self) -> None:
         with self._birth_and_death:
@@ -282,9 +271,18 @@ class Worker(Generic[Task, Answer]):
         if process is not None and process.pid is not None:
             try:
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # dead, or too young to have its own group
+            except ProcessLookupError:  # all dead, or too young to have its own group
                 process.kill()
             process.join()
             process.close()
         if pipe is not None:
             pipe.close()
+
+
+def _reason(error: BaseException) -> str:
+    """Say in half a sentence why a worker did not get warm."""
+    if isinstance(error, OutOfMemoryError):
+        return "it was killed, probably because the machine has too little memory"
+    if isinstance(error, WorkerDiedError):
+        return f"its process ended with {error.exit_code}"
+    return str(error)

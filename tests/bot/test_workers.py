@@ -3,21 +3,32 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
-from bot.workers import OutOfMemoryError, TooSlowError, Worker, WorkerDiedError
+from bot.serving import OutOfMemoryError, WorkerStartError
+from bot.workers import TooSlowError, Worker, WorkerDiedError
 from pipeline.errors import NoVoiceError, StageError
 from pipeline.types import Progress, Stage
-from tests.bot.works import Wish, make_deeds
+from tests.bot.works import Wish, make_deeds, make_nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
 LONG_S = 30.0
+ROOT = Path(__file__).resolve().parents[2]
+# A bot that is busy: its worker, and a program that the worker started, are in the middle of it.
+BUSY_BOT = """
+import asyncio, sys
+from pathlib import Path
+from bot.workers import Worker
+from tests.bot.works import Wish, make_deeds
+asyncio.run(Worker(make_deeds).run(Wish("ignore with a child", Path(sys.argv[1])), deadline_s=60))
+"""
 
 
 @pytest_asyncio.fixture
@@ -35,10 +46,10 @@ async def wait_until(there: Callable[[], bool]) -> None:
 
 def is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
         return False
-    return True
+    return status.rpartition(")")[2].split()[0] != "Z"  # a zombie is dead, if not yet buried
 
 
 async def test_stays_warm_and_delivers_errors_as_they_were(worker: Worker[Wish, Any]) -> None:
@@ -154,4 +165,138 @@ async def test_stopping_ends_the_process(worker: Worker[Wish, Any]) -> None:
     await worker.stop()
     assert worker.pid is None
     assert not is_alive(pid)
+    await worker.stop()
+
+
+def rehearsing(deed: str, value: Any = None) -> Worker[Wish, Any]:
+    return Worker(make_deeds, rehearsal=Wish(deed, value), grace_s=1.0)
+
+
+async def test_rehearses_ahead_of_the_first_task(caplog: pytest.LogCaptureFixture) -> None:
+    worker = rehearsing("pid")
+    await worker.start()
+    assert worker.progress is None
+    pid = worker.pid
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (pid, 2)
+    await worker.stop()
+    assert caplog.records == []
+
+
+async def test_a_task_calls_the_rehearsal_off(caplog: pytest.LogCaptureFixture) -> None:
+    worker = rehearsing("listen", 0.5)
+    starting = asyncio.create_task(worker.start())
+    await wait_until(lambda: worker.pid is not None)
+    pid = worker.pid
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (pid, 2)
+    await starting
+    await worker.stop()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_worker_that_dies_of_its_rehearsal_is_replaced(
+    caplog: pytest.LogCaptureFixture, *, waits: bool
+) -> None:
+    worker = rehearsing("crash")
+    starting = asyncio.create_task(worker.start())
+    await (asyncio.sleep(0) if waits else starting)
+    _, served = await worker.run(Wish("pid"), deadline_s=LONG_S)
+    assert served == 1
+    await worker.stop()
+    [record] = caplog.records
+    assert record.getMessage() == "a worker could not warm up: its process ended with 3"
+    assert record.exc_info is None
+
+
+async def test_a_failed_rehearsal_leaves_the_worker_alive(caplog: pytest.LogCaptureFixture) -> None:
+    worker = rehearsing("refuse", "The network is damaged.")
+    await worker.start()
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (worker.pid, 2)
+    await worker.stop()
+    [record] = caplog.records
+    assert record.getMessage().startswith("a worker could not warm up: The network is damaged.")
+
+
+async def test_what_a_worker_lacks_is_said_in_one_sentence(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker: Worker[Wish, Any] = Worker(make_nothing, rehearsal=Wish("pid"))
+    await worker.start()
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "a worker could not warm up: A worker cannot start: No module named 'magic'."
+    )
+    with pytest.raises(WorkerStartError, match="No module named 'magic'"):
+        await worker.run(Wish("pid"), deadline_s=LONG_S)
+    await worker.stop()
+    assert len(caplog.records) == 1
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_worker_that_died_at_work_is_replaced_ahead_of_the_next_task() -> None:
+    worker = rehearsing("pid")
+    await worker.start()
+    pid = worker.pid
+    with pytest.raises(WorkerDiedError):
+        await worker.run(Wish("crash"), deadline_s=LONG_S)
+    await wait_until(lambda: worker.pid is not None)
+    assert worker.pid != pid
+    await worker.stop()
+
+
+async def test_stopping_does_not_wait_for_the_rehearsal(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    told = tmp_path / "pid"
+    worker = rehearsing("ignore", told)
+    starting = asyncio.create_task(worker.start())
+    await wait_until(lambda: told.exists() and bool(told.read_text()))
+    pid = int(told.read_text())
+    async with asyncio.timeout(10):
+        await worker.stop()
+    assert not is_alive(pid)
+    assert worker.pid is None
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    with pytest.raises(WorkerDiedError):
+        await worker.run(Wish("pid"), deadline_s=LONG_S)
+    assert worker.pid is None
+    assert caplog.records == []
+
+
+async def test_a_task_that_waits_for_a_rehearsal_has_its_deadline(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    worker = rehearsing("ignore", told)
+    starting = asyncio.create_task(worker.start())
+    await wait_until(lambda: told.exists() and bool(told.read_text()))
+    with pytest.raises(TooSlowError):
+        await worker.run(Wish("pid"), deadline_s=0.2)
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await worker.stop()
+
+
+async def test_nobody_outlives_a_bot_that_was_killed(tmp_path: Path) -> None:
+    told = tmp_path / "worker"
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BUSY_BOT, told, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    await wait_until(lambda: told.exists() and bool(told.read_text()))
+    family = [int(path.read_text()) for path in (told, tmp_path / "child")]
+    assert all(map(is_alive, family))
+    bot.kill()
+    await bot.wait()
+    await wait_until(lambda: not any(map(is_alive, family)))
+
+
+async def test_what_a_worker_started_dies_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "worker"
+    worker: Worker[Wish, Any] = Worker(make_deeds)
+    running = asyncio.create_task(worker.run(Wish("ignore with a child", told), deadline_s=LONG_S))
+    await wait_until(lambda: told.exists() and bool(told.read_text()))
+    child = int((tmp_path / "child").read_text())
+    os.kill(int(told.read_text()), signal.SIGKILL)
+    with pytest.raises(OutOfMemoryError):
+        await running
+    await wait_until(lambda: not is_alive(child))
     await worker.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ def make_deeds() -> Callable[[Wish, OnProgress], Any]:
         return DEEDS[wish.deed](wish.value, on_progress, served)
 
     return work
+
+
+def make_nothing() -> Callable[[Wish, OnProgress], Any]:
+    raise ImportError("No module named 'magic'")
 
 
 def _pid(_value: Any, _on_progress: OnProgress, served: int) -> tuple[int, int]:
@@ -106,6 +111,12 @@ def _ignore(value: Path, on_progress: OnProgress, _served: int) -> None:
     time.sleep(60)
 
 
+def _ignore_with_a_child(value: Path, on_progress: OnProgress, served: int) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    value.with_name("child").write_text(str(child.pid), encoding="ascii")
+    _ignore(value, on_progress, served)
+
+
 def _big(value: int, _on_progress: OnProgress, _served: int) -> bytes:
     return b"z" * value
 
@@ -122,6 +133,7 @@ DEEDS: dict[str, Callable[[Any, OnProgress, int], Any]] = {
     "no memory in a stage": _no_memory_in_a_stage,
     "listen": _listen,
     "ignore": _ignore,
+    "ignore with a child": _ignore_with_a_child,
     "big": _big,
 }
 
