@@ -42,6 +42,9 @@ class Config:
         is the public release.
     separator
         What a recipe's "auto" means on this server: a choice of the recipe's `separator`.
+    cache_dir, cache_bytes
+        Where what was found out about songs is kept for the next merge, and the most it may
+        take up; 0 keeps nothing.
     workers
         How many merges run at the same time, each in its own process.
     max_song_s
@@ -63,6 +66,8 @@ class Config:
     model_dir: Path
     model_location: str
     separator: str
+    cache_dir: Path
+    cache_bytes: int
     workers: int
     max_song_s: float
     max_upload_bytes: int
@@ -140,6 +145,8 @@ def read_config(variables: Mapping[str, str]) -> Config:
         model_dir=Path(read.text("SPLEETER_MODEL_DIR", str(data_dir / "models"))),
         model_location=read.text("SPLEETER_MODEL_URL"),
         separator=read.choice("SEPARATOR", "auto", separators),
+        cache_dir=Path(read.text("CACHE_DIR", str(data_dir / "cache"))),
+        cache_bytes=MIB * read.number("CACHE_MB", 4096, 0, 1_000_000),
         workers=read.number("WORKERS", 1, 1, 16),
         max_song_s=60.0 * read.number("MAX_SONG_MINUTES", 15, 1, 120),
         max_upload_bytes=MIB * read.number("MAX_UPLOAD_MB", 100, 1, 500),

@@ -15,6 +15,7 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert config.token == "abc.def"
     assert config.data_dir == Path("data")
     assert config.model_dir == Path("data/models")
+    assert (config.cache_dir, config.cache_bytes) == (Path("data/cache"), 4096 * 1024**2)
     assert (config.separator, config.workers, config.model_location) == ("auto", 1, "")
     assert (config.max_song_s, config.max_upload_bytes) == (900.0, 100 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (20, 2, 1200.0)
@@ -29,6 +30,8 @@ def test_every_variable_is_read() -> None:
             "SPLEETER_MODEL_DIR": "/models",
             "SPLEETER_MODEL_URL": "http://mirror/2stems.tar.gz",
             "SEPARATOR": "builtin",
+            "CACHE_DIR": "/var/cache/vocal",
+            "CACHE_MB": "0",
             "WORKERS": "2",
             "MAX_SONG_MINUTES": "5",
             "MAX_UPLOAD_MB": "50",
@@ -42,6 +45,7 @@ def test_every_variable_is_read() -> None:
     assert config.token == "abc"
     assert (config.data_dir, config.model_dir) == (Path("/var/lib/vocal"), Path("/models"))
     assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
+    assert (config.cache_dir, config.cache_bytes) == (Path("/var/cache/vocal"), 0)
     assert (config.workers, config.max_song_s, config.max_upload_bytes) == (2, 300.0, 50 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (7, 3, 240.0)
     assert (config.log_level, config.dev_guild_id) == ("DEBUG", 123456789012345678)
@@ -56,6 +60,9 @@ def test_every_variable_is_read() -> None:
         ("WORKERS", "-1"),
         ("WORKERS", "1.5"),
         ("WORKERS", "²"),
+        ("CACHE_MB", "-1"),
+        ("CACHE_MB", "1000001"),
+        ("CACHE_MB", "4 GB"),
         ("MAX_SONG_MINUTES", "121"),
         ("MAX_UPLOAD_MB", "501"),
         ("QUEUE_LIMIT", "1001"),
