@@ -2,30 +2,44 @@
 
 Each stretch of constant tempo is rendered in one go by Signalsmith Stretch (MIT), which keeps time
 to the sample; neighbouring pieces overlap and are crossfaded just before the beat where they meet,
-whose onset masks what little is left to hear.
+whose onset masks what little is left to hear. A long stretch is divided where the stem is quietest,
+and what is silent is not rendered at all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.fft
+import scipy.ndimage
 
+from pipeline.formants import restore_formants
+from pipeline.tapes import cut, in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from pipeline.types import LayerPlan, OnFraction, Signal, WarpMap
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from pipeline.tapes import Blank
+    from pipeline.types import LayerPlan, OnFraction, Signal
 
 _OVERLAP = 1764  # 40 ms of output shared by two pieces: short of a flam, long enough to be smooth
 _LEAD_IN = 8820  # 200 ms of source before and after a piece, for the stretcher to settle in
 _SHIFT = 110  # 2.5 ms that a piece may move so that its waveform joins that of the one before
-_FRAME = 2048  # 46 ms
-_LIFTER = 66  # 1.5 ms: shorter than the pitch period of all but a soprano's top notes
-_MOST = 1.4  # nepers, 12 dB: how far a formant may be raised or lowered
+_QUIET = 0.25  # of a piece's level, -12 dB: in a joint as quiet as that nothing needs to move
 _TONALITY_LIMIT_HZ = 8000.0  # above it, sounds are breath and cymbals: no pitch to move
+
+_LONGEST = 20 * SAMPLE_RATE  # samples of output in a piece: memory stays flat in its length
+_CHOICE = 4 * SAMPLE_RATE  # of them the last, among which the quietest is looked for
+_GRAIN = 441  # samples, 10 ms
+_SILENT = 1e-4  # -80 dBFS
+_LEAST_SILENCE = 100  # grains, 1 s: less is not worth a piece of its own
+_AFTERMATH = 25  # grains, 0.25 s of silence that are rendered: the stretcher rings that long
+_FORMANTS_SHARE = 0.15  # of the work
 
 
 def warp(
@@ -35,6 +49,7 @@ def warp(
     on_fraction: OnFraction,
     *,
     keep_formants: bool = False,
+    blank: Blank = in_memory,
 ) -> Signal:
     """Stretch and transpose a stem as planned.
 
@@ -50,20 +65,26 @@ def warp(
         Told the share of the work that is done, in [0, 1].
     keep_formants
         Keep the timbre of a voice when its pitch moves.
+    blank
+        Makes the output.
 
     Returns
     -------
     Signal
         float32, shape (2, round(length_s * 44100)).
     """
-    length = round(length_s * SAMPLE_RATE)
-    out = np.zeros((2, length), dtype=np.float32)
-    pieces = _pieces(layer.warp, length)
-    for count, piece in enumerate(pieces):
-        _join(out, piece, _render(stem, piece, layer.semitones))
-        on_fraction((count + 1) / len(pieces))
-    if keep_formants and layer.semitones:
-        restore_formants(out, layer.semitones)
+    out = blank(round(length_s * SAMPLE_RATE))
+    shaped = keep_formants and layer.semitones != 0.0
+    share = 1.0 - _FORMANTS_SHARE if shaped else 1.0
+    peaks = _peaks(stem)
+    for piece in _pieces(layer, out.shape[1]):
+        for part in _divided(piece, peaks):
+            _join(out, part, _render(stem, part))
+            release(stem, out)
+            on_fraction(share * part.stop / out.shape[1])
+    if shaped:
+        restore_formants(out, layer.semitones, lambda done: on_fraction(share + done * (1 - share)))
+    on_fraction(1.0)
     return out
 
 
@@ -79,54 +100,120 @@ class _Piece:
     overlap: int
     source: float  # sample of the stem that is heard at `start`
     rate: float  # samples of the stem a sample of output; > 1 is faster
+    semitones: float
+
+    @property
+    def plain(self) -> bool:
+        """Whether the stem is heard as it is."""
+        return abs(self.rate - 1.0) < 1e-6 and not self.semitones
+
+    def after(self, start: int, overlap: int) -> _Piece:
+        """Return what is left of it from an output sample on."""
+        rate = 1.0 if self.plain else self.rate
+        source = self.source + (start - self.start) * rate
+        return replace(self, start=start, overlap=overlap, source=source)
 
 
-def _pieces(warp_map: WarpMap, length: int) -> list[_Piece]:
-    source = np.asarray(warp_map.source_s) * SAMPLE_RATE
-    target = np.asarray(warp_map.target_s) * SAMPLE_RATE
+def _pieces(layer: LayerPlan, length: int) -> list[_Piece]:
+    source = np.asarray(layer.warp.source_s) * SAMPLE_RATE
+    target = np.asarray(layer.warp.target_s) * SAMPLE_RATE
     rates = np.diff(source) / np.diff(target)
     # The first and last rate hold beyond the map's ends.
     edges = np.clip([0, *np.round(target[1:-1]), length], 0, length).astype(int)
     pieces: list[_Piece] = []
     for (start, stop), rate, s, t in zip(pairwise(edges), rates, source, target, strict=False):
         if stop > start:
-            overlap = min(_OVERLAP, start) if pieces else 0
-            heard = float(s + (start - t) * rate)
             pieces.append(
-                _Piece(start=start, stop=stop, overlap=overlap, source=heard, rate=float(rate))
+                _Piece(
+                    start=start,
+                    stop=stop,
+                    overlap=min(_OVERLAP, start) if pieces else 0,
+                    source=float(s + (start - t) * rate),
+                    rate=float(rate),
+                    semitones=layer.semitones,
+                )
             )
     return pieces
 
 
-def _render(stem: Signal, piece: _Piece, semitones: float) -> Signal:
+def _peaks(stem: Signal) -> Signal:
+    """Return the peak of every grain, 0 where the stem is silent for so long that it is left out.
+
+    The first value is that of `_AFTERMATH` grains before the stem, the last as far behind it.
+    """
+    peaks = np.zeros(-(-stem.shape[1] // _GRAIN), dtype=np.float32)
+    for part, (copy,) in stretches(stem):
+        loudest = np.abs(copy).max(axis=0)
+        grains = np.maximum.reduceat(loudest, np.arange(0, len(loudest), _GRAIN))
+        peaks[part.start // _GRAIN :][: len(grains)] = grains
+    peaks = np.pad(peaks, _LEAST_SILENCE)
+    silent = scipy.ndimage.binary_opening(peaks < _SILENT, np.ones(_LEAST_SILENCE))
+    around = np.ones(2 * _AFTERMATH + 1)
+    left_out = scipy.ndimage.binary_erosion(silent, around, border_value=1)
+    kept = np.where(left_out, np.float32(0), np.maximum(peaks, np.float32(1e-9)))
+    outside = _LEAST_SILENCE - _AFTERMATH
+    return kept[outside : len(kept) - outside]
+
+
+def _divided(piece: _Piece, peaks: Signal) -> Iterator[_Piece]:
+    """Yield the parts of a piece in which there is something to hear."""
+    if piece.plain:  # nothing is cheaper than to copy it
+        yield from _shortened(piece, peaks)
+        return
+    low = piece.source - piece.overlap * piece.rate
+    high = piece.source + (piece.stop - piece.start) * piece.rate
+    grains = np.arange(int(low // _GRAIN), int(high // _GRAIN) + 1)
+    heard = _at(peaks, grains) > 0.0
+    edges = grains[0] + np.flatnonzero(np.diff(heard, prepend=False, append=False))
+    times = np.round(piece.start + (edges * _GRAIN - piece.source) / piece.rate)
+    for start, stop in np.clip(times, piece.start, piece.stop).astype(int).reshape(-1, 2).tolist():
+        if stop > start:
+            part = piece if start == piece.start else piece.after(start, 0)
+            yield from _shortened(replace(part, stop=stop), peaks)
+
+
+def _shortened(piece: _Piece, peaks: Signal) -> Iterator[_Piece]:
+    """Divide a long piece where it is quietest."""
+    while piece.stop - piece.start > _LONGEST:
+        earliest = piece.source + (_LONGEST - _CHOICE) * piece.rate
+        latest = piece.source + _LONGEST * piece.rate
+        grains = np.arange(int(earliest // _GRAIN) + 1, int(latest // _GRAIN) + 1)
+        before = grains - 1 - np.arange(_OVERLAP // _GRAIN)[:, None]
+        quietest = grains[int((_at(peaks, before) ** 2).sum(axis=0).argmin())]
+        joint = piece.start + round((quietest * _GRAIN - piece.source) / piece.rate)
+        yield replace(piece, stop=joint)
+        piece = piece.after(joint, 0 if piece.plain else _OVERLAP)
+    yield piece
+
+
+def _at(peaks: Signal, grains: npt.NDArray[np.int64]) -> Signal:
+    """Look up the peaks of grains of the stem; 0 outside of it."""
+    index = grains + _AFTERMATH
+    inside = (index >= 0) & (index < len(peaks))
+    found = peaks[np.where(inside, index, 0)]
+    return np.asarray(np.where(inside, found, np.float32(0)))
+
+
+def _render(stem: Signal, piece: _Piece) -> Signal:
     """Stretch one piece, from `overlap` and `_SHIFT` samples early to `_SHIFT` samples late."""
     early = piece.overlap + _SHIFT
     wanted = early + piece.stop - piece.start + _SHIFT
-    plain = abs(piece.rate - 1.0) < 1e-6 and not semitones
-    lead = 0 if plain else _LEAD_IN
+    lead = 0 if piece.plain else _LEAD_IN
     first = round(piece.source - early * piece.rate) - lead
     count = int(np.ceil(wanted * piece.rate)) + 2 * lead + 1
-    source = _cut(stem, first, count)
-    if plain:
+    source = cut(stem, first, first + count)
+    if piece.plain:
         return source[:, :wanted]
     from python_stretch import Signalsmith  # noqa: PLC0415 - the bot's own process has no use for it
 
     stretcher = Signalsmith.Stretch()
     stretcher.preset(2, float(SAMPLE_RATE))
     stretcher.setTimeFactor(piece.rate)
-    if semitones:
-        stretcher.setTransposeSemitones(semitones, _TONALITY_LIMIT_HZ / SAMPLE_RATE)
+    if piece.semitones:
+        stretcher.setTransposeSemitones(piece.semitones, _TONALITY_LIMIT_HZ / SAMPLE_RATE)
     skip = round(lead / piece.rate)
     stretched: Signal = np.asarray(stretcher.process(source), dtype=np.float32)
     return stretched[:, skip : skip + wanted]
-
-
-def _cut(stem: Signal, first: int, count: int) -> Signal:
-    """Copy samples [first, first + count) of a stem, silent outside it."""
-    inside = stem[:, max(0, first) : max(0, first + count)]
-    before = min(count, max(0, -first))
-    padded: Signal = np.pad(inside, ((0, 0), (before, count - before - inside.shape[1])))
-    return padded
 
 
 def _join(out: Signal, piece: _Piece, rendered: Signal) -> None:
@@ -137,7 +224,7 @@ def _join(out: Signal, piece: _Piece, rendered: Signal) -> None:
         out[:, begin : piece.stop] = rendered[:, _SHIFT : _SHIFT + length]
         return
     old = out[:, begin : piece.start].copy()
-    shift, likeness = _best_fit(old, rendered[:, : piece.overlap + 2 * _SHIFT])
+    shift, likeness = _best_fit(old, rendered)
     new = rendered[:, shift : shift + length]
     angle = 0.5 * np.pi * (np.arange(piece.overlap, dtype=np.float32) + 0.5) / piece.overlap
     fade_out, fade_in = np.cos(angle), np.sin(angle)
@@ -149,46 +236,18 @@ def _join(out: Signal, piece: _Piece, rendered: Signal) -> None:
     )
 
 
-def _best_fit(old: Signal, new: Signal) -> tuple[int, float]:
-    """Offset in `new` at which it is most like `old`, and the correlation there."""
+def _best_fit(old: Signal, rendered: Signal) -> tuple[int, float]:
+    """Offset at which a piece is most like what it is joined to, and the correlation there."""
     width = old.shape[1]
-    steps = np.arange(0, new.shape[1] - width + 1, 2)
-    power = float(np.sum(old**2))
-    scores = [
-        float(np.sum(old * new[:, k : k + width]))
-        / np.sqrt(power * float(np.sum(new[:, k : k + width] ** 2)) + 1e-12)
-        for k in steps
-    ]
-    best = int(np.argmax(scores))
-    return int(steps[best]), scores[best]
-
-
-def restore_formants(samples: Signal, semitones: float) -> None:
-    """Move the formants of a transposed voice back to where they were, in place.
-
-    The spectral envelope, taken from the cepstrum below the pitch period, is replaced by the one
-    that the untransposed voice had: the same envelope, read at the transposed frequency.
-
-    Parameters
-    ----------
-    samples
-        float32, shape (2, n); changed.
-    semitones
-        How far the voice was moved.
-    """
-    ratio = 2.0 ** (semitones / 12.0)
-    window = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
-    bins = np.arange(_FRAME // 2 + 1)
-    padded = np.pad(samples, ((0, 0), (_FRAME, _FRAME)))
-    samples[:] = 0.0
-    for start in range(0, padded.shape[1] - _FRAME, _FRAME // 4):
-        frame = padded[:, start : start + _FRAME] * window
-        spectrum = scipy.fft.rfft(frame)
-        log_level = np.log(np.abs(spectrum).mean(axis=0) + 1e-5)
-        cepstrum = scipy.fft.irfft(log_level)
-        cepstrum[_LIFTER : -_LIFTER + 1] = 0.0
-        envelope = scipy.fft.rfft(cepstrum).real
-        gain = np.interp(bins * ratio, bins, envelope) - envelope
-        shaped = scipy.fft.irfft(spectrum * np.exp(np.clip(gain, -_MOST, _MOST))) * window
-        low, high = max(0, start - _FRAME), min(samples.shape[1], start)
-        samples[:, low:high] += shaped[:, low - start + _FRAME : high - start + _FRAME] / 1.5
+    new = rendered[:, : width + 2 * _SHIFT].astype(np.float64)
+    power = float(np.sum(old.astype(np.float64) ** 2))
+    products = sum(np.correlate(theirs, ours) for theirs, ours in zip(new, old, strict=True))
+    sums = np.cumsum(np.pad((new**2).sum(axis=0), (1, 0)))
+    scores = products / np.sqrt(power * (sums[width:] - sums[:-width]) + 1e-12)
+    # In a pause nothing needs to move; of equally good offsets the nearest moves the least.
+    steps = np.arange(0, 2 * _SHIFT + 1, 2)
+    steps = steps[np.argsort(np.abs(steps - _SHIFT), kind="stable")]
+    if power / old.size < _QUIET**2 * float(np.mean(rendered**2)):
+        steps = steps[:1]
+    best = int(steps[scores[steps].argmax()])
+    return best, float(scores[best])

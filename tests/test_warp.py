@@ -8,13 +8,18 @@ import pytest
 import scipy.ndimage
 import scipy.signal
 
+import pipeline.warp
 from pipeline.errors import Cancelled
+from pipeline.formants import restore_formants
 from pipeline.grids import apply_warp
+from pipeline.tapes import on_disk
 from pipeline.types import SAMPLE_RATE, LayerPlan, WarpMap
 from pipeline.warp import warp
 from tests.songs import clicks, sine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.types import Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -212,3 +217,77 @@ def test_silence_stays_silent(semitones: float) -> None:
     stem = np.zeros((2, 2 * SAMPLE_RATE), dtype=np.float32)
     out = run(stem, steady(0.9), 2.0, semitones=semitones, keep_formants=True)
     assert not out.any()
+
+
+@pytest.fixture
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Divide after 2 s instead of 20 s."""
+    monkeypatch.setattr(pipeline.warp, "_LONGEST", 2 * SAMPLE_RATE)
+    monkeypatch.setattr(pipeline.warp, "_CHOICE", SAMPLE_RATE)
+
+
+@pytest.mark.usefixtures("short_pieces")
+@pytest.mark.parametrize("rate", [0.97, 1.002, 1.04])
+@pytest.mark.parametrize(("hz", "semitones"), [(440.0, 0.0), (1000.0, 2.0)])
+def test_a_tone_goes_on_evenly_where_a_long_piece_is_divided(
+    hz: float, semitones: float, rate: float
+) -> None:
+    out = run(sine(hz, 10.0, peak=0.3), steady(rate), 9.0, semitones=semitones)
+    inside = slice(SAMPLE_RATE // 2, 8 * SAMPLE_RATE)
+    level = level_db(out, 0.02)[inside]
+    assert np.abs(level - np.median(level)).max() < 0.1
+    phase = np.unwrap(np.angle(scipy.signal.hilbert(out[0])))[inside]
+    steps_hz = np.diff(phase) * SAMPLE_RATE / (2 * np.pi)
+    steps_hz = scipy.ndimage.uniform_filter1d(steps_hz, 882)[882:-882]
+    assert np.abs(steps_hz - np.median(steps_hz)).max() < 1.0
+
+
+@pytest.mark.usefixtures("short_pieces")
+@pytest.mark.parametrize("semitones", [0.0, 2.0])
+def test_onsets_stay_in_time_where_a_long_piece_is_divided(semitones: float) -> None:
+    onsets = np.arange(0.5, 9.5, 0.25)
+    out = run(clicks(onsets, 10.0), steady(1.04), 9.0, semitones=semitones)
+    energy = scipy.ndimage.uniform_filter1d((out**2).mean(axis=0), 9)
+    for time_s in onsets[onsets < 9.0] / 1.04:
+        low = round((time_s - 0.06) * SAMPLE_RATE)
+        found = low + int(energy[low : low + 2 * 2646].argmax())
+        assert abs(found / SAMPLE_RATE - time_s) < 1e-3
+
+
+@pytest.mark.usefixtures("short_pieces")
+def test_what_stays_as_it_is_stays_bit_for_bit_in_many_pieces() -> None:
+    stem = np.random.default_rng(0).normal(0.0, 0.1, (2, 7 * SAMPLE_RATE)).astype(np.float32)
+    assert np.array_equal(run(stem, IDENTITY, 7.0), stem)
+
+
+def test_long_silence_is_not_rendered_and_what_lies_around_it_is() -> None:
+    stem = sine(440.0, 8.0, peak=0.5)
+    stem[:, 2 * SAMPLE_RATE : 6 * SAMPLE_RATE] = 0.0
+    out = run(stem, steady(1.05), 7.0, semitones=1.0)
+    edges = [round(time_s * SAMPLE_RATE / 1.05) for time_s in (2.0, 2.25, 5.75, 6.0)]
+    assert not out[:, edges[1] + 1 : edges[2] - 1].any()
+    level = level_db(out, 0.05)
+    loud = level[SAMPLE_RATE]
+    assert level[edges[0] - 4410] == pytest.approx(loud, abs=0.5)
+    assert level[edges[3] + 4410] == pytest.approx(loud, abs=0.5)
+    assert level[edges[1] - 2205] < loud - 60.0
+
+
+def test_signals_on_disk_are_warped_alike(tmp_path: Path) -> None:
+    blank = on_disk(tmp_path)
+    stem = sine(300.0, 4.0, peak=0.3)
+    stored = blank(stem.shape[1])
+    stored[:] = stem
+    layer = LayerPlan(warp=wandering(4.0, bend=0.05, every_s=1.0), semitones=2.0)
+    out = warp(stored, layer, 4.0, lambda _: None, keep_formants=True, blank=blank)
+    expected = warp(stem, layer, 4.0, lambda _: None, keep_formants=True)
+    assert not out.flags.owndata
+    assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2047, 65_536, 200_001])
+def test_formants_that_need_not_move_change_nothing(length: int) -> None:
+    voice = np.random.default_rng(1).normal(0.0, 0.1, (2, length)).astype(np.float32)
+    kept = voice.copy()
+    restore_formants(kept, 0.0)
+    np.testing.assert_allclose(kept, voice, atol=1e-6)
