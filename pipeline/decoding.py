@@ -1,16 +1,12 @@
 """Files to signals: any common audio file in, float32 stereo at 44.1 kHz out.
 
-The FFmpeg libraries inside PyAV do it, so that no program need be installed. Files come from
-strangers: only the containers and decoders listed here are tried, nothing but the file itself is
-ever opened, and what a header claims is checked again while decoding.
+The FFmpeg libraries inside PyAV do it, so that no program need be installed. A song is never held
+as a whole: it is gathered into blocks of about a second and written where the caller wants it.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-import stat
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,18 +15,20 @@ import numpy as np
 import soxr
 
 from pipeline.errors import SilentAudioError, SongLengthError, UnreadableAudioError
+from pipeline.media import check_form, declared_s, no_audio, opened, packets
 from pipeline.names import clean_name, clean_text, clock, title_of
+from pipeline.tapes import BLOCK, in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE, Song
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from av.audio.codeccontext import AudioCodecContext
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Signal
 
 SHORTEST_S = 3.0
@@ -40,27 +38,12 @@ LONGEST_S = 900.0
 """Seconds that a song may last unless the caller says otherwise."""
 
 _PADDING_S = 0.5  # encoders pad; a song of exactly the longest length is let through
+_SPARE_S = 1.0  # room beyond the declared length, which is often a little short
+_UNDECLARED_S = 240.0  # room where no length is declared: most songs are shorter
 _SILENCE_DBFS = -60.0
 _AUDIBLE_S = 1.0  # with less sound than this above the line, a song counts as silent
 _REPORT_EVERY = 5 * SAMPLE_RATE
-_RATES_HZ = range(4_000, 384_001)
-_MOST_CHANNELS = 16
 _DAMAGED_SHARE = 0.1
-_COMMON_FORMATS = "Send it as mp3, m4a, ogg, flac or wav."
-
-# Names of FFmpeg's demuxers and decoders (`ffmpeg -demuxers`, `-decoders`). Playlists (hls, dash,
-# concat, sdp), image and subtitle formats are absent on purpose: they make FFmpeg open other
-# files and addresses, or parse what no song needs.
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,eac3,matroska,webm,mov,mp4,m4a,mp3,mpc,mpc8,"
-    "mpegts,mpeg,ogg,tta,w64,wav,wv"
-)
-_DECODERS = (
-    "aac,aac_latm,ac3,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,dca,eac3,flac,libopus,mp1,"
-    "mp1float,mp2,mp2float,mp3,mp3float,mpc7,mpc8,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,"
-    "pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,"
-    "pcm_u8,tta,vorbis,wavpack,wmalossless,wmapro,wmav1,wmav2"
-)
 
 
 def _nobody_listens(_fraction: float) -> None:
@@ -74,6 +57,7 @@ def decode(
     shortest_s: float = SHORTEST_S,
     longest_s: float = LONGEST_S,
     on_fraction: OnFraction = _nobody_listens,
+    blank: Blank = in_memory,
 ) -> Song:
     """Read a song from an audio file, or from the first sound track of a video.
 
@@ -91,6 +75,8 @@ def decode(
         Seconds that the song must and may last.
     on_fraction
         Told the share that is decoded, in [0, 1]; what it raises passes through.
+    blank
+        Makes the signal that the song is written to.
 
     Returns
     -------
@@ -107,29 +93,50 @@ def decode(
         If there is practically nothing to hear.
     """
     shown = clean_name(path.name if name is None else name)
-    with _opened(path, shown) as container:
-        stream = _sound_track(container, shown)
-        declared_s = _declared_s(container, stream)
-        if declared_s > longest_s + _PADDING_S:
-            raise _too_long(shown, f"is {clock(declared_s)} long", longest_s)
-        samples = _read(
-            container,
-            stream,
-            shown=shown,
-            declared_s=declared_s,
-            bounds_s=(shortest_s, longest_s),
-            on_fraction=on_fraction,
-        )
+    with opened(path, shown) as (container, stream):
+        length_s = declared_s(container, stream)
+        if length_s > longest_s + _PADDING_S:
+            raise _too_long(shown, f"is {clock(length_s)} long", longest_s)
+        tally = _Tally(declared_s=length_s)
+        room_s = min(length_s or _UNDECLARED_S, longest_s + _PADDING_S) + _SPARE_S
+        recording = _Recording(blank, round(room_s * SAMPLE_RATE))
+        for block in _told(_blocks(container, stream, tally, shown), length_s, on_fraction):
+            recording.add(block)
+            if recording.length > (longest_s + _PADDING_S) * SAMPLE_RATE:
+                raise _too_long(shown, "is too long", longest_s)
+        _check_yield(tally, shortest_s, shown)
         title = _title(container, stream) or title_of(path.name if name is None else name)
+    samples = recording.finished()
     _refuse_silence(samples, shown)
+    _turn_down(samples, recording.peak)
     on_fraction(1.0)
-    return Song(samples=_within_full_scale(samples), title=title)
+    return Song(samples=samples, title=title)
 
 
-def _no_audio(shown: str) -> UnreadableAudioError:
-    return UnreadableAudioError(
-        f"{shown} is not an audio file that can be read.", hint=_COMMON_FORMATS
-    )
+def decode_blocks(path: Path, *, name: str | None = None) -> Iterator[Signal]:
+    """Read an audio file a little at a time, for those who measure it and do not keep it.
+
+    Parameters
+    ----------
+    path, name
+        As for `decode`.
+
+    Yields
+    ------
+    Signal
+        float32, shape (2, k), 44 100 Hz, about a second each: what `decode` reads, but nothing
+        is turned down, so that it may exceed full scale. Of any length, silent or not.
+
+    Raises
+    ------
+    UnreadableAudioError
+        If the path is no file, is no audio, has no sound track, or, at the end, was too damaged.
+    """
+    shown = clean_name(path.name if name is None else name)
+    with opened(path, shown) as (container, stream):
+        tally = _Tally(declared_s=declared_s(container, stream))
+        yield from _blocks(container, stream, tally, shown)
+        _check_yield(tally, 0.0, shown)
 
 
 def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
@@ -139,123 +146,70 @@ def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
     )
 
 
-def _check_file(path: Path, shown: str) -> None:
-    # A pipe or a device would block or never end, so only regular files pass.
-    try:
-        status = path.stat()
-    except OSError as error:  # not there, no right to look, or no system has names that long
-        gone = isinstance(error, FileNotFoundError)
-        finding = "does not exist" if gone else f"cannot be read: {error.strerror}"
-        raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.") from error
-    if not stat.S_ISREG(status.st_mode):
-        finding = "is a folder, not a song" if stat.S_ISDIR(status.st_mode) else "is not a file"
-        raise UnreadableAudioError(f"{shown} {finding}.", hint="Name an audio file.")
-    if status.st_size == 0:
-        raise UnreadableAudioError(f"{shown} is empty.", hint="Send the file again.")
+class _Recording:
+    """A signal that is written from its start to an end which is not known beforehand."""
 
+    def __init__(self, blank: Blank, capacity: int) -> None:
+        self._blank = blank
+        self._signal = blank(capacity)
+        self._released = 0
+        self.length = 0
+        self.peak = 0.0
 
-@contextmanager
-def _opened(path: Path, shown: str) -> Iterator[InputContainer]:
-    _check_file(path, shown)
-    options = {
-        "format_whitelist": _CONTAINERS,
-        "codec_whitelist": _DECODERS,
-        "protocol_whitelist": "none",  # no such protocol: nothing else can be opened
-    }
-    # FFmpeg also guesses by name; a file opened by number has none.
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
-            try:
-                container = av.open(file, "r", options=options, metadata_errors="replace")
-            except av.FFmpegError as error:
-                raise _no_audio(shown) from error
-            with container:
-                yield container
-    except PermissionError as error:
-        raise UnreadableAudioError(
-            f"{shown} may not be read.", hint="Change its permissions."
-        ) from error
+    def add(self, block: Signal) -> None:
+        end = self.length + block.shape[-1]
+        if end > self._signal.shape[-1]:  # the header understated
+            self._grow(end + end // 2)
+        self._signal[:, self.length : end] = block
+        self.length = end
+        self.peak = max(self.peak, float(block.max()), -float(block.min()))
+        if end - self._released >= BLOCK:
+            self._released = end
+            release(self._signal)
 
+    def _grow(self, capacity: int) -> None:
+        larger = self._blank(capacity)
+        for part, (copy,) in stretches(self._signal[:, : self.length]):
+            larger[:, part] = copy
+            release(larger)
+        self._signal = larger
 
-def _sound_track(container: InputContainer, shown: str) -> AudioStream:
-    if not container.streams.audio:
-        raise UnreadableAudioError(
-            f"{shown} has no sound track.", hint="Send a file with music in it."
-        )
-    stream = container.streams.audio[0]
-    context: AudioCodecContext | None = stream.codec_context  # PyAV's types forget the None
-    if context is None:
-        raise UnreadableAudioError(
-            f"{shown} holds sound in a form that cannot be read, or is copy-protected.",
-            hint=_COMMON_FORMATS,
-        )
-    _check_form(stream.sample_rate, stream.channels, shown)
-    return stream
-
-
-def _check_form(rate_hz: int, channels: int, shown: str) -> None:
-    if rate_hz not in _RATES_HZ or not 1 <= channels <= _MOST_CHANNELS:
-        raise UnreadableAudioError(
-            f"{shown} claims {channels} channels at {rate_hz} Hz, which no song has.",
-            hint=_COMMON_FORMATS,
-        )
-
-
-def _declared_s(container: InputContainer, stream: AudioStream) -> float:
-    """Return the length in seconds that the header declares, 0 where it is unknown."""
-    # Raw AAC has no header: FFmpeg's guess from the first frames can be hours off.
-    if container.format.name == "aac":
-        return 0.0
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    def finished(self) -> Signal:
+        """Return what was written, C-contiguous: the second channel moves up to the first."""
+        capacity, length = self._signal.shape[-1], self.length
+        flat = self._signal.reshape(-1)
+        if length < capacity:
+            for start in range(0, length, BLOCK):
+                stop = min(start + BLOCK, length)
+                flat[length + start : length + stop] = flat[capacity + start : capacity + stop]
+                release(flat)
+        return flat[: 2 * length].reshape(2, length)
 
 
 @dataclass(slots=True)
 class _Tally:
+    declared_s: float
     packets: int = 0
     failed: int = 0
+    samples: int = 0
 
 
-def _read(
-    container: InputContainer,
-    stream: AudioStream,
-    *,
-    shown: str,
-    declared_s: float,
-    bounds_s: tuple[float, float],
-    on_fraction: OnFraction,
-) -> Signal:
-    shortest_s, longest_s = bounds_s
-    tally = _Tally()
-    blocks: list[Signal] = []
-    length = told = 0
-    for block in _stereo_blocks(_frames(container, stream, tally), shown):
-        blocks.append(block)
-        length += block.shape[1]
-        if length > (longest_s + _PADDING_S) * SAMPLE_RATE:
-            raise _too_long(shown, "is too long", longest_s)
-        if length - told >= _REPORT_EVERY:
-            told = length
-            on_fraction(min(1.0, length / SAMPLE_RATE / (declared_s or longest_s)))
-    _check_yield(tally, length / SAMPLE_RATE, declared_s, shortest_s, shown)
-    samples = np.empty((2, length), np.float32)
-    ends = itertools.accumulate(block.shape[1] for block in blocks)
-    for block, end in zip(blocks, ends, strict=True):
-        samples[:, end - block.shape[1] : end] = block  # one channel fills both
-    return samples
+def _blocks(
+    container: InputContainer, stream: AudioStream, tally: _Tally, shown: str
+) -> Iterator[Signal]:
+    """Yield float32 blocks at 44.1 kHz, shape (2, k), none of them empty."""
+    frames = _frames(container, stream, tally)
+    # A stream may change its form on the way, e.g. at the joint of two chained recordings.
+    for (_, _, rate_hz), group in itertools.groupby(frames, key=_form):
+        for block in _at_our_rate(_stereo(group, shown), rate_hz):
+            if block.shape[-1]:
+                tally.samples += block.shape[-1]
+                yield block
 
 
 def _frames(container: InputContainer, stream: AudioStream, tally: _Tally) -> Iterator[AudioFrame]:
     """Yield what can be decoded, counting the packets that cannot."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:  # the container breaks off here: what came before is used
-            return
-        if packet is None:
-            return
+    for packet in packets(container, stream):
         tally.packets += 1
         try:
             frames = stream.decode(packet)
@@ -269,28 +223,61 @@ def _form(frame: AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
-def _stereo_blocks(frames: Iterator[AudioFrame], shown: str) -> Iterator[Signal]:
-    """Yield the frames as float32 blocks at 44.1 kHz, shape (2, n), or (1, n) for mono."""
-    # A stream may change its form on the way, e.g. at the joint of two chained recordings.
-    for (_, _, rate_hz), group in itertools.groupby(frames, key=_form):
-        first = next(group)
-        channels = first.layout.nb_channels
-        _check_form(rate_hz, channels, shown)
-        # FFmpeg would turn mono down by 3 dB on its way to stereo.
-        layout = "mono" if channels == 1 else "stereo"
-        mixer = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
-        resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE, min(channels, 2), dtype="float32")
-        for frame in itertools.chain([first], group, [None]):
-            for mixed in mixer.resample(frame):
-                # Floating-point files may hold what is no number, and one would spread.
-                block = np.nan_to_num(mixed.to_ndarray().T, nan=0.0, posinf=0.0, neginf=0.0)
-                yield resampler.resample_chunk(np.ascontiguousarray(block)).T
-        yield resampler.resample_chunk(np.zeros((0, min(channels, 2)), np.float32), last=True).T
+def _stereo(frames: Iterable[AudioFrame], shown: str) -> Iterator[Signal]:
+    """Yield frames of one form as blocks of a second, shape (2, k), at their own rate."""
+    frames = iter(frames)
+    first = next(frames)
+    rate_hz, channels = first.sample_rate, first.layout.nb_channels
+    check_form(rate_hz, channels, shown)
+    # FFmpeg would turn mono down by 3 dB on its way to stereo.
+    layout = "mono" if channels == 1 else "stereo"
+    mixer = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
+    for gathered in itertools.chain(_gathered(itertools.chain([first], frames)), [None]):
+        for mixed in mixer.resample(gathered):
+            yield _numbers(np.broadcast_to(mixed.to_ndarray(), (2, mixed.samples)))
 
 
-def _check_yield(
-    tally: _Tally, length_s: float, declared_s: float, shortest_s: float, shown: str
-) -> None:
+def _gathered(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
+    """Join frames, a few hundredths of a second each, so that the work pays that each costs."""
+    fifo = av.AudioFifo()
+    for frame in frames:
+        frame.pts = None  # gaps are not filled
+        fifo.write(frame)
+        if fifo.samples >= frame.sample_rate:
+            yield from fifo.read_many(frame.sample_rate)
+    yield from fifo.read_many(frame.sample_rate, partial=True)
+
+
+def _numbers(block: Signal) -> Signal:
+    # Floating-point files may hold what is no number, and one would spread.
+    if np.isfinite(block).all():
+        return block
+    return np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _at_our_rate(blocks: Iterator[Signal], rate_hz: int) -> Iterator[Signal]:
+    if rate_hz == SAMPLE_RATE:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE, 2, dtype="float32")
+    for block in blocks:
+        yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
+    yield resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True).T
+
+
+def _told(blocks: Iterator[Signal], length_s: float, on_fraction: OnFraction) -> Iterator[Signal]:
+    """Pass blocks on, and tell how far they have come."""
+    done = told = 0
+    for block in blocks:
+        yield block
+        done += block.shape[-1]
+        if done - told >= _REPORT_EVERY:
+            told = done
+            on_fraction(min(1.0, done / SAMPLE_RATE / (length_s or LONGEST_S)))
+
+
+def _check_yield(tally: _Tally, shortest_s: float, shown: str) -> None:
+    length_s = tally.samples / SAMPLE_RATE
     # The one packet at which a file breaks off is no damage.
     if tally.failed > 1 + _DAMAGED_SHARE * tally.packets:
         share = tally.failed / tally.packets
@@ -301,8 +288,8 @@ def _check_yield(
     if length_s >= shortest_s:
         return
     if length_s == 0:
-        raise _no_audio(shown)
-    if declared_s >= shortest_s:
+        raise no_audio(shown)
+    if tally.declared_s >= shortest_s:
         raise UnreadableAudioError(
             f"{shown} breaks off after {length_s:.1f} s.", hint="Send another copy."
         )
@@ -322,16 +309,19 @@ def _title(container: InputContainer, stream: AudioStream) -> str:
 
 
 def _refuse_silence(samples: Signal, shown: str) -> None:
-    block = SAMPLE_RATE // 10
-    count = samples.shape[1] // block
-    level = samples[:, : count * block].reshape(2, count, block).std(axis=2).max(axis=0)
-    heard_s = np.count_nonzero(level > 10 ** (_SILENCE_DBFS / 20)) * block / SAMPLE_RATE
-    if heard_s < _AUDIBLE_S:
-        raise SilentAudioError(f"{shown} is silent.", hint="Send a song that can be heard.")
+    step = SAMPLE_RATE // 10  # a stretch is a multiple of it
+    heard = 0
+    for _, (stretch,) in stretches(samples, size=BLOCK // 4):
+        count = stretch.shape[1] // step
+        level = stretch[:, : count * step].reshape(2, count, step).std(axis=2).max(axis=0)
+        heard += int(np.count_nonzero(level > 10 ** (_SILENCE_DBFS / 20)))
+        if heard * step >= _AUDIBLE_S * SAMPLE_RATE:
+            return
+    raise SilentAudioError(f"{shown} is silent.", hint="Send a song that can be heard.")
 
 
-def _within_full_scale(samples: Signal) -> Signal:
-    peak = float(max(samples.max(), -samples.min()))
+def _turn_down(samples: Signal, peak: float) -> None:
     if peak > 1.0:
-        samples /= np.float32(peak)
-    return samples
+        for start in range(0, samples.shape[1], BLOCK):
+            samples[:, start : start + BLOCK] /= np.float32(peak)
+            release(samples)
