@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pipeline.decoding import LONGEST_S, SHORTEST_S, decode
+from pipeline.decoding import LONGEST_S, SHORTEST_S, decode, decode_blocks
 from pipeline.encoding import FORMATS, encode, find_ffmpeg
+from pipeline.fingerprint import fingerprint
 
-__all__ = ["FORMATS", "LONGEST_S", "SHORTEST_S", "decode", "encode", "find_ffmpeg"]
+__all__ = [
+    "FORMATS",
+    "LONGEST_S",
+    "SHORTEST_S",
+    "decode",
+    "decode_blocks",
+    "encode",
+    "find_ffmpeg",
+    "fingerprint",
+]
