@@ -11,6 +11,9 @@ TRAIN := $(TRAIN_VENV)/bin/python
 SONGS_TO_LEARN ?= build/training
 MINUTES ?= 180
 
+# make bench BENCH=--quick, or any other option of python -m benchmarks.bench
+BENCH ?=
+
 # Your own songs: make demo VOCALS=a.mp3 BACKING=b.m4a
 OUT ?= mashup.mp3
 DEMO := build/demo
@@ -20,7 +23,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit train clean
+.PHONY: help demo bot test lint types unit bench train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +47,9 @@ types: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+
+bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and librosa: about 25 min
+	@$(BIN)/python -m benchmarks.bench $(BENCH)
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)
