@@ -24,7 +24,7 @@ from bot.desk import MergeDesk
 from bot.files import claim, delete_orphans, http_fetch
 from bot.jobs import JobQueue
 from bot.replies import Reply
-from bot.tasks import make_merger
+from bot.tasks import MergerSettings, Rehearsal, make_merger
 from bot.workers import Worker
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from pipeline.types import MergeResult
 
 log = logging.getLogger(__name__)
+
+REHEARSALS = "rehearsals"
+"""The folder in the bot's directory for what workers do ahead of their first job."""
 
 GOODBYE_S = 10.0
 """How long a stopping bot takes to tell the people who wait, in seconds."""
@@ -113,6 +116,7 @@ class VocalClient(discord.Client):
         self._claim: TextIO | None = None
         self._session: aiohttp.ClientSession | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
         add_commands(self.tree, self.desk, self.queue)
 
@@ -123,12 +127,20 @@ class VocalClient(discord.Client):
             yield piece
 
     async def setup_hook(self) -> None:
-        """Clear away what a killed run left, and register the commands if they changed."""
+        """Clear away what a killed run left, start the workers, and register the commands."""
         self._claim = await asyncio.to_thread(claim, self.config.data_dir)
         orphans = await asyncio.to_thread(delete_orphans, self.config.data_dir / "jobs")
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
+        await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
+        self._warming = asyncio.create_task(self._warm_up())
         await self.sync_if_changed()
+
+    async def _warm_up(self) -> None:
+        """Get the workers ready one after the other, which leaves the bot a core to answer on."""
+        for worker in self.workers:
+            await worker.start()
+        log.info("the workers have warmed up")
 
     async def sync_if_changed(self) -> bool:
         """Register the commands with Discord unless it has these very ones already.
@@ -181,24 +193,30 @@ class VocalClient(discord.Client):
         served = self.served - {asyncio.current_task()}
         if served:
             await asyncio.wait(served, timeout=GOODBYE_S)
+        if self._warming is not None:
+            self._warming.cancel()
         for worker in self.workers:
             await worker.stop()
         if self._session is not None:
             await self._session.close()
-        if self._claim is not None:
+        if self._claim is not None:  # else the directory is another bot's
+            await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
             self._claim.close()
         await super().close()
 
 
-def _merging_workers(config: Config) -> list[Runner[MergeTask, MergeResult]]:
-    make_work = functools.partial(
-        make_merger,
-        config.model_dir.absolute(),
-        config.model_location,
-        config.separator,
-        config.log_level,
+def _merging_workers(config: Config) -> list[Worker[MergeTask | Rehearsal, MergeResult]]:
+    settings = MergerSettings(
+        model_dir=config.model_dir.absolute(),
+        model_location=config.model_location,
+        separator=config.separator,
+        cache_dir=config.cache_dir.absolute(),
+        cache_bytes=config.cache_bytes,
+        log_level=config.log_level,
     )
-    return [Worker(make_work) for _ in range(config.workers)]
+    rehearsal = Rehearsal(folder=config.data_dir.absolute() / REHEARSALS)
+    make_work = functools.partial(make_merger, settings)
+    return [Worker(make_work, rehearsal=rehearsal) for _ in range(config.workers)]
 
 
 async def serve(client: VocalClient, token: str) -> None:

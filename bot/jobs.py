@@ -33,6 +33,9 @@ class Runner(Protocol[Task_contra, Answer_co]):
     def progress(self) -> Progress | None:
         """How far its task is."""
 
+    async def start(self) -> None:
+        """Get ready ahead of the first task; what goes wrong is not raised."""
+
     async def run(self, task: Task_contra, *, deadline_s: float) -> Answer_co:
         """Do a task; cancelling the call calls the task off."""
 

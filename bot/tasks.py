@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from pipeline.errors import Cancelled, NoBackingError, NoVoiceError
+from pipeline.recipe import Recipe
 from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipeline.recipe import Recipe
     from pipeline.separate import Separator
     from pipeline.types import MergeResult, OnFraction, OnProgress
 
@@ -45,6 +47,45 @@ class MergeTask:
     out_dir: Path
     max_bytes: int
     longest_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A merge of two short songs that the worker composes itself, ahead of the first real one.
+
+    What a merge loads late is there afterwards, so that the first one is as fast as the others.
+
+    Attributes
+    ----------
+    folder
+        Where its files lie meanwhile; made if it is not there.
+    """
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergerSettings:
+    """What a worker has to know once, as it crosses the process boundary.
+
+    Attributes
+    ----------
+    model_dir, model_location
+        Where Spleeter's weights lie and come from; "" is the public release.
+    separator
+        What a recipe's "auto" means.
+    cache_dir, cache_bytes
+        Where what was found out about songs is kept, and the most it may take up; 0 keeps nothing.
+    log_level
+        How much the worker logs.
+    """
+
+    model_dir: Path
+    model_location: str
+    separator: str
+    cache_dir: Path
+    cache_bytes: int
+    log_level: str
 
 
 class SeparatorShelf:
@@ -84,19 +125,9 @@ class SeparatorShelf:
 
 
 def make_merger(
-    model_dir: Path, model_location: str, separator: str, log_level: str
-) -> Callable[[MergeTask, OnProgress], MergeResult]:
-    """Return the function that merges; called once in each worker.
-
-    Parameters
-    ----------
-    model_dir, model_location
-        Where Spleeter's weights lie and come from.
-    separator
-        What a recipe's "auto" means.
-    log_level
-        How much the worker logs.
-    """
+    settings: MergerSettings,
+) -> Callable[[MergeTask | Rehearsal, OnProgress], MergeResult]:
+    """Return the function that merges and rehearses; called once in each worker."""
     # The pipeline's heavy parts are imported here, in the worker, and nowhere else in the bot.
     from pipeline.merge import merge  # noqa: PLC0415 - see above
     from pipeline.separate.choose import make_separator  # noqa: PLC0415 - see above
@@ -105,19 +136,24 @@ def make_merger(
         find_weights,
     )
 
-    logging.basicConfig(level=log_level)
-    source = ModelSource(directory=model_dir)
-    if model_location:
-        source = ModelSource(directory=model_dir, location=model_location)
+    logging.basicConfig(level=settings.log_level)
+    source = ModelSource(directory=settings.model_dir)
+    if settings.model_location:
+        source = ModelSource(directory=settings.model_dir, location=settings.model_location)
     shelf = SeparatorShelf(
         lambda choice, on_fraction: make_separator(choice, source, on_fraction=on_fraction),
         lambda: find_weights(source) is not None,
     )
 
-    def work(task: MergeTask, on_progress: OnProgress) -> MergeResult:
+    def work(task: MergeTask | Rehearsal, on_progress: OnProgress) -> MergeResult:
+        if isinstance(task, Rehearsal):
+            if settings.separator == "spleeter" and find_weights(source) is None:
+                # Nothing is fetched before somebody asks for it.
+                return rehearse(task, make_separator("builtin", source), on_progress)
+            return rehearse(task, shelf.get(settings.separator, lambda _: None), on_progress)
         asked = task.recipe.separator
         chosen = shelf.get(
-            separator if asked == "auto" else asked,
+            settings.separator if asked == "auto" else asked,
             lambda _: on_progress(Progress(stage=Stage.FETCH, fraction=0.0)),
         )
         return merge(
@@ -134,3 +170,33 @@ def make_merger(
         )
 
     return work
+
+
+def rehearse(task: Rehearsal, separator: Separator, on_progress: OnProgress) -> MergeResult:
+    """Compose two songs of a few seconds and merge them; the files are gone afterwards.
+
+    Raises
+    ------
+    Cancelled
+        `on_progress` called it off, or the network found no voice to go on with.
+    PipelineError
+        What would go wrong with any other merge.
+    """
+    from composer import compose  # noqa: PLC0415 - loads numpy, which only workers do
+    from pipeline.codec import encode  # noqa: PLC0415 - see above
+    from pipeline.merge import merge  # noqa: PLC0415 - see above
+
+    on_progress(Progress(stage=Stage.DECODE, fraction=0.0))  # a job may be waiting already
+    task.folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=task.folder) as name:
+        folder = task.folder / name
+        vocals, backing = folder / "vocals.mp3", folder / "backing.mp3"
+        for seed, path in enumerate((vocals, backing), start=3):
+            song = compose(seed, duration_s=5.0, bpm=170.0 + seed, intro_bars=0)
+            encode(song.mixture, path, title=path.stem)
+        try:
+            return merge(
+                vocals, backing, Recipe(), folder, separator=separator, on_progress=on_progress
+            )
+        except (NoVoiceError, NoBackingError) as error:  # other weights may hear it otherwise
+            raise Cancelled from error

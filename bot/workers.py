@@ -96,7 +96,8 @@ class Worker(Generic[Task, Answer]):
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._gauges = Gauges()
-        self._busy = False
+        self._running = False  # from a task's acceptance to its end
+        self._busy = False  # from the moment at which the process was given it
         self._birth_and_death = threading.Lock()  # both happen in threads of the bot
 
     @property
@@ -126,7 +127,7 @@ class Worker(Generic[Task, Answer]):
         OutOfMemoryError, TooSlowError, WorkerDiedError, WorkerStartError
             The task failed together with its process.
         """
-        self._busy = False
+        self._running = True
         try:
             async with asyncio.timeout(deadline_s):
                 await self._end_rehearsal()
@@ -147,6 +148,7 @@ class Worker(Generic[Task, Answer]):
         except (EOFError, ConnectionError) as error:
             raise await self._obituary() from error
         finally:
+            self._running = self._busy = False
             if self._process is None and self._warming is not None:
                 self._begin_warming()  # the next task finds a warm one again
         if isinstance(outcome.error, WorkerStartError):
@@ -157,8 +159,12 @@ class Worker(Generic[Task, Answer]):
         return answer
 
     async def start(self) -> None:
-        """Start the process and let it rehearse; what goes wrong is logged, not raised."""
-        await asyncio.shield(self._begin_warming())
+        """Start the process and let it rehearse; what goes wrong is logged, not raised.
+
+        Nothing happens when a task has come before and started the process.
+        """
+        if not self._running and self._process is None:
+            await asyncio.shield(self._begin_warming())
 
     async def stop(self) -> None:
         """End the process for good, whatever it is doing."""

@@ -82,7 +82,10 @@ class ObedientWorker:
         self.gate = asyncio.Event()
         self.gate.set()
         self.work: Callable[[MergeTask], MergeResult] = lambda task: works.glue(task, print)
-        self.stopped = False
+        self.started = self.stopped = False
+
+    async def start(self) -> None:
+        self.started = True
 
     async def run(self, task: MergeTask, *, deadline_s: float) -> MergeResult:
         assert self.env is not None

@@ -43,6 +43,9 @@ class Hands:
             raise ValueError(task)
         return task.upper()
 
+    async def start(self) -> None:
+        pass
+
     async def stop(self) -> None:
         raise AssertionError("a queue does not stop its runners")
 

@@ -208,6 +208,17 @@ async def test_a_worker_that_dies_of_its_rehearsal_is_replaced(
     assert record.exc_info is None
 
 
+async def test_a_worker_that_has_a_task_does_not_rehearse() -> None:
+    worker = rehearsing("crash")
+    running = asyncio.create_task(worker.run(Wish("pid"), deadline_s=LONG_S))
+    await asyncio.sleep(0)
+    await worker.start()
+    assert await running == (worker.pid, 1)
+    await worker.start()
+    assert await worker.run(Wish("pid"), deadline_s=LONG_S) == (worker.pid, 2)
+    await worker.stop()
+
+
 async def test_a_failed_rehearsal_leaves_the_worker_alive(caplog: pytest.LogCaptureFixture) -> None:
     worker = rehearsing("refuse", "The network is damaged.")
     await worker.start()
