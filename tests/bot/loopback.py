@@ -37,6 +37,7 @@ class Discord:
     refusals: list[web.Response] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     cdn_opens: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
     edited: asyncio.Event = field(default_factory=asyncio.Event)
     close_code: int | None = None
 
@@ -56,6 +57,7 @@ class Discord:
         if path.endswith("/commands"):
             return as_json([])
         if path.endswith("/callback"):
+            self.answered.set()
             return as_json(
                 {
                     "interaction": {
@@ -159,6 +161,11 @@ A_MESSAGE = {
 }
 
 
+def a_queue(url: str) -> dict[str, Any]:
+    """Return the event that Discord sends when somebody uses /queue in a direct message."""
+    return a_merge(url) | {"data": {"id": "8", "name": "queue", "type": 1, "options": []}}
+
+
 def a_merge(url: str) -> dict[str, Any]:
     """Return the event that Discord sends when somebody uses /merge in a direct message."""
     songs = {
@@ -206,7 +213,7 @@ async def running_discord() -> AsyncIterator[Discord]:
     app.router.add_get("/cdn/{name}", discord.attachment)
     app.router.add_get("/", discord.gateway)
     app.router.add_route("*", "/api/v10/{rest:.*}", discord.answer)
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]

@@ -14,10 +14,11 @@ from bot.serving import OutOfMemoryError, WorkerStartError
 from bot.workers import TooSlowError, Worker, WorkerDiedError
 from pipeline.errors import NoVoiceError, StageError
 from pipeline.types import Progress, Stage
+from tests.bot.processes import is_alive, wait_until
 from tests.bot.works import Wish, make_deeds, make_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 LONG_S = 30.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,7 @@ BUSY_BOT = """
 import asyncio, sys
 from pathlib import Path
 from bot.workers import Worker
+from tests.bot.processes import is_alive, wait_until
 from tests.bot.works import Wish, make_deeds
 asyncio.run(Worker(make_deeds).run(Wish("ignore with a child", Path(sys.argv[1])), deadline_s=60))
 """
@@ -36,20 +38,6 @@ async def worker() -> AsyncIterator[Worker[Wish, Any]]:
     one: Worker[Wish, Any] = Worker(make_deeds, grace_s=1.0)
     yield one
     await one.stop()
-
-
-async def wait_until(there: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not there():  # noqa: ASYNC110 - another process sets no event here
-            await asyncio.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"  # a zombie is dead, if not yet buried
 
 
 async def test_stays_warm_and_delivers_errors_as_they_were(worker: Worker[Wish, Any]) -> None:
