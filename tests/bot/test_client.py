@@ -38,6 +38,10 @@ async def test_commands_follow_the_recipe(scene: Scene) -> None:
             assert (sent["min_value"], sent["max_value"]) == (option.minimum, option.maximum)
 
 
+async def test_workers_get_ready_with_the_bot(scene: Scene) -> None:
+    assert scene.hands.started
+
+
 async def test_intents_ask_for_no_privilege(scene: Scene) -> None:
     intents = scene.client.intents
     privileged = ("message_content", "members", "presences")

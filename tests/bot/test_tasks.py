@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bot.tasks import SeparatorShelf
+import pytest
+
+from bot import tasks
+from bot.tasks import MergerSettings, Rehearsal, SeparatorShelf, make_merger
+from pipeline.errors import Cancelled
+from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.types import OnFraction, Song, Stems
 
 
@@ -84,3 +91,45 @@ def test_damaged_weights_are_tried_once() -> None:
     assert first.name == "built-in"
     assert shelf.get("auto", print) is first
     assert maker.made == ["auto"]
+
+
+def settings(folder: Path, separator: str) -> MergerSettings:
+    return MergerSettings(
+        model_dir=folder / "models",
+        model_location="http://127.0.0.1:1/nobody/answers",
+        separator=separator,
+        cache_dir=folder / "cache",
+        cache_bytes=0,
+        log_level="INFO",
+    )
+
+
+def test_a_rehearsal_is_a_whole_merge_that_leaves_nothing(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    folder = tmp_path / "rehearsals"
+    merged = make_merger(settings(tmp_path, "auto"))(Rehearsal(folder=folder), told.append)
+    assert merged.separator == "built-in"
+    assert told[-1].stage is Stage.ENCODE
+    assert list(folder.iterdir()) == []
+
+
+def test_a_rehearsal_makes_way_at_once(tmp_path: Path) -> None:
+    def called_off(_progress: Progress) -> None:
+        raise Cancelled
+
+    work = make_merger(settings(tmp_path, "builtin"))
+    with pytest.raises(Cancelled):
+        work(Rehearsal(folder=tmp_path / "rehearsals"), called_off)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rehearsal_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsed_with: list[str] = []
+
+    def rehearse(_task: Rehearsal, separator: Any, _on_progress: object) -> None:
+        rehearsed_with.append(separator.name)
+
+    monkeypatch.setattr(tasks, "rehearse", rehearse)
+    work = make_merger(settings(tmp_path, "spleeter"))
+    work(Rehearsal(folder=tmp_path), lambda _: None)
+    assert rehearsed_with == ["built-in"]
