@@ -1,10 +1,10 @@
-"""What is measured of merges: who takes part, with which songs, and how often."""
+"""Who takes part in the rounds, with which songs, and how often."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.bench.floor import matmul_gflops, patches_of
 from benchmarks.bench.origin import make_separator_merger
@@ -16,7 +16,7 @@ from benchmarks.bench.tasks import MergeTask, SeparateTask
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from benchmarks.bench.network import Network
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from benchmarks.bench.songs import Pair, Songs
 
 LONG_S = 300
-"""Seconds of song beyond which the peers, who take minutes, have one run."""
+"""Seconds of song beyond which the peers, who take minutes, have one run and the machine alone."""
+
+WARMING_S = 30
+"""Seconds of the songs that those warm up with whose first run is not like their second."""
 
 # What Spleeter's Separator held for songs of 180 and of 300 s, as a line.
 _SPLEETER_MB, _SPLEETER_MB_PER_S = 1_000.0, 27.0
@@ -39,103 +42,129 @@ class Measured:
     matmul_gflops: tuple[float, ...]
 
 
-def measure(
-    network: Network,
-    songs: Songs,
-    *,
-    length_s: int,
-    runs: int,
-    parts: frozenset[str],
-    tell: Tell,
-) -> Measured:
-    """Let everybody do the songs of one length in turns.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """The rounds with the songs of one length.
 
-    Parameters
+    Attributes
     ----------
     network
         What all separators are given.
     songs
-        What is merged, and what warms up.
+        By their seconds: those of this length, and those of `WARMING_S`.
     length_s
         Of each song.
     runs
         Of this pipeline, and of the peers where the songs are not long.
-    parts
-        "merge", "peers", "separation", or several of them.
-    tell
-        Told every figure.
     """
-    few = 1 if length_s > LONG_S else runs
-    merging = _merging(network, length_s, runs, few) if "merge" in parts else {}
-    if "peers" not in parts:
-        merging = {name: entrant for name, entrant in merging.items() if name == OURS}
-    separating = _separating(network, few) if "separation" in parts else {}
-    rates: list[float] = []
-    run_rounds(
-        [*merging.values(), *separating.values()],
-        songs,
-        lambda: rates.append(matmul_gflops()),
-        lambda said: tell(f"{length_s} s songs, {said}"),
-    )
-    both_patches = 2 * patches_of(length_s * SAMPLE_RATE, network.settings())
-    gflop = both_patches * network.flop_per_patch() / 1e9
-    return Measured(
-        merges=tuple(_merges(name, length_s, entrant) for name, entrant in merging.items()),
-        separations=tuple(
-            Separations(
-                precision=precision,
-                default=default,
-                length_s=length_s,
-                seconds=tuple(part["separate"] for part in entrant.parts),
-                gflop=gflop,
+
+    network: Network
+    songs: Mapping[int, Songs]
+    length_s: int
+    runs: int
+
+    def measure(self, parts: frozenset[str], tell: Tell) -> Measured:
+        """Let everybody do the same two songs in turns.
+
+        Parameters
+        ----------
+        parts
+            "merge", "peers", "separation", or several of them.
+        tell
+            Told every figure.
+        """
+        ours = [self._ours()] if "merge" in parts else []
+        theirs = [self._stock(), self._separator()] if "peers" in parts else []
+        separating = self._separating() if "separation" in parts else {}
+        together = [*ours, *separating.values()]
+        groups = [[*together, *theirs]]
+        if self._is_long:  # two of Spleeter's might not fit into memory together
+            groups = [together, *([peer] for peer in theirs)]
+        rates: list[float] = []
+        for group in filter(None, groups):
+            run_rounds(
+                group,
+                self.songs[self.length_s].measured,
+                lambda: rates.append(matmul_gflops()),
+                lambda said: tell(f"{self.length_s} s songs, {said}"),
             )
-            for (precision, default), entrant in separating.items()
-        ),
-        matmul_gflops=tuple(rates),
-    )
-
-
-def _merging(network: Network, length_s: int, runs: int, few: int) -> dict[str, Entrant]:
-    needs_mb = _SPLEETER_MB + _SPLEETER_MB_PER_S * length_s
-    starts: Mapping[str, Any] = {
-        OURS: partial(Warm, partial(make_merger, network.model_dir)),
-        STOCK: partial(Stock, network),
-        SEPARATOR: partial(Warm, partial(make_separator_merger, network.config)),
-    }
-    return {
-        name: Entrant(
-            name=name,
-            start=start,
-            task=_merge_task,
-            runs=runs if name == OURS else few,
-            needs_mb=0.0 if name == OURS else needs_mb,
+        return Measured(
+            merges=tuple(self._merges(entrant) for entrant in (*ours, *theirs)),
+            separations=tuple(
+                self._separations(entrant, *kind) for kind, entrant in separating.items()
+            ),
+            matmul_gflops=tuple(rates),
         )
-        for name, start in starts.items()
-    }
+
+    @property
+    def _is_long(self) -> bool:
+        return self.length_s > LONG_S
+
+    def _ours(self) -> Entrant:
+        return Entrant(
+            name=OURS,
+            start=partial(Warm, partial(make_merger, self.network.model_dir)),
+            task=_merge_task,
+            warming=self.songs[self.length_s].warming,
+            runs=self.runs,
+        )
+
+    def _stock(self) -> Entrant:
+        return Entrant(
+            name=STOCK,
+            start=partial(Stock, self.network),
+            task=_merge_task,
+            warming=self.songs[WARMING_S].warming,
+            runs=1 if self._is_long else self.runs,
+            needs_mb=_SPLEETER_MB + _SPLEETER_MB_PER_S * self.length_s,
+        )
+
+    def _separator(self) -> Entrant:
+        return Entrant(
+            name=SEPARATOR,
+            start=partial(Warm, partial(make_separator_merger, self.network.config)),
+            task=_merge_task,
+            warming=self.songs[WARMING_S if self._is_long else self.length_s].warming,
+            runs=1 if self._is_long else self.runs,
+            needs_mb=_SPLEETER_MB + _SPLEETER_MB_PER_S * self.length_s,
+        )
+
+    def _separating(self) -> dict[tuple[str, bool], Entrant]:
+        """Make one entrant for each precision; True marks the one that merges use."""
+        makers: dict[tuple[str, bool], Callable[[Path], object]] = {
+            ("float32", True): make_separator
+        }
+        return {
+            (precision, default): Entrant(
+                name=f"separation in {precision}",
+                start=partial(Warm, partial(make, self.network.model_dir)),
+                task=lambda pair, _: SeparateTask(pair=pair),
+                warming=self.songs[WARMING_S].warming,
+                runs=1 if self._is_long else self.runs,
+            )
+            for (precision, default), make in makers.items()
+        }
+
+    def _merges(self, entrant: Entrant) -> Merges:
+        return Merges(
+            peer=entrant.name,
+            length_s=self.length_s,
+            seconds=tuple(entrant.seconds),
+            parts=tuple(entrant.parts),
+            peak=entrant.peak,
+            skipped=entrant.skipped,
+        )
+
+    def _separations(self, entrant: Entrant, precision: str, default: bool) -> Separations:  # noqa: FBT001 - a row's own field
+        patches = 2 * patches_of(self.length_s * SAMPLE_RATE, self.network.settings())
+        return Separations(
+            precision=precision,
+            default=default,
+            length_s=self.length_s,
+            seconds=tuple(part["separate"] for part in entrant.parts),
+            gflop=patches * self.network.flop_per_patch() / 1e9,
+        )
 
 
 def _merge_task(pair: Pair, folder: Path) -> MergeTask:
     return MergeTask(pair=pair, out_dir=folder)
-
-
-def _separating(network: Network, runs: int) -> dict[tuple[str, bool], Entrant]:
-    """Make one entrant for each precision; True marks the one that merges use."""
-    return {
-        ("float32", True): Entrant(
-            name="separation in float32",
-            start=partial(Warm, partial(make_separator, network.model_dir)),
-            task=lambda pair, _: SeparateTask(pair=pair),
-            runs=runs,
-        )
-    }
-
-
-def _merges(name: str, length_s: int, entrant: Entrant) -> Merges:
-    return Merges(
-        peer=name,
-        length_s=length_s,
-        seconds=tuple(entrant.seconds),
-        parts=tuple(entrant.parts),
-        peak=entrant.peak,
-        skipped=entrant.skipped,
-    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench.peers import Peer
     from benchmarks.bench.results import Peak
-    from benchmarks.bench.songs import Pair, Songs
+    from benchmarks.bench.songs import Pair
 
 Tell: TypeAlias = "Callable[[str], None]"
 """Is told what has just been measured."""
@@ -36,6 +36,8 @@ class Entrant:
         Starts its processes.
     task
         Makes its task of two songs and an empty folder.
+    warming
+        Two songs that do not count, which it does first.
     runs
         In how many rounds it takes part.
     needs_mb
@@ -53,6 +55,7 @@ class Entrant:
     name: str
     start: Callable[[], Peer]
     task: Callable[[Pair, Path], Any]
+    warming: Pair
     runs: int
     needs_mb: float = 0.0
     seconds: list[float] = field(default_factory=list)
@@ -61,8 +64,8 @@ class Entrant:
     skipped: str = ""
     _peer: Peer | None = None
 
-    def warm_up(self, pair: Pair, undo: ExitStack) -> None:
-        """Start it and let it do two songs that do not count."""
+    def warm_up(self, undo: ExitStack) -> None:
+        """Start it, and end it with the rounds."""
         free = free_mb()
         if free < self.needs_mb:
             self.skipped = (
@@ -71,7 +74,7 @@ class Entrant:
             return
         self._peer = self.start()
         undo.callback(self._stop)
-        self._do(pair)
+        self._do(self.warming)
 
     def take_turn(self, pair: Pair) -> None:
         """Do the two songs that count."""
@@ -100,7 +103,7 @@ class Entrant:
 
 
 def run_rounds(
-    entrants: Sequence[Entrant], songs: Songs, between: Callable[[], None], tell: Tell
+    entrants: Sequence[Entrant], pair: Pair, between: Callable[[], None], tell: Tell
 ) -> None:
     """Let all take turns until each has had its runs.
 
@@ -108,8 +111,8 @@ def run_rounds(
     ----------
     entrants
         Those who take part; their figures are in them afterwards.
-    songs
-        What they do, and what they warm up with.
+    pair
+        The two songs that count.
     between
         Called once in every round.
     tell
@@ -117,13 +120,13 @@ def run_rounds(
     """
     with ExitStack() as undo:
         for entrant in entrants:
-            entrant.warm_up(songs.warming, undo)
+            entrant.warm_up(undo)
             tell(f"{entrant.name}: {entrant.skipped or 'warm'}")
         n_rounds = max(entrant.runs for entrant in entrants)
         for number in range(n_rounds):
             between()
             for entrant in entrants:
                 if number < entrant.runs and not entrant.skipped:
-                    entrant.take_turn(songs.measured)
+                    entrant.take_turn(pair)
                     said = entrant.skipped or f"{entrant.seconds[-1]:.2f} s"
                     tell(f"round {number + 1} of {n_rounds}, {entrant.name}: {said}")

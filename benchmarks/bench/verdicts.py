@@ -73,8 +73,8 @@ def peak_mb(results: Results, peer: str, length_s: int) -> float | None:
 
 
 def floor_s(results: Results, gflop: float) -> float | None:
-    """Return how long so many operations take at the best rate that was measured."""
-    return gflop / max(results.matmul_gflops) if results.matmul_gflops else None
+    """Return how long so many operations take at the median of the rates that were measured."""
+    return ratio(gflop, median(results.matmul_gflops))
 
 
 def cached_s(results: Results, act: str, kind: str) -> float | None:
