@@ -15,6 +15,7 @@ from pipeline.denoise import Method, denoise
 from pipeline.loudness import short_term_lufs
 from pipeline.separate.builtin import BUILT_IN, BuiltInSeparator
 from pipeline.singing import GRAIN, where_sung
+from pipeline.tapes import on_disk
 from pipeline.types import SAMPLE_RATE, Song, Stems
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def test_rumble_below_the_voice_goes() -> None:
 
 
 def test_blocks_leave_no_seam() -> None:
-    # Blocks are 20 s: the voice sounds again over the first joint.
+    # Blocks are 5 s: they lie elsewhere in the voice when it sounds again.
     twice = [np.tile(part, 2) for part in (stems().vocals, stems().accompaniment)]
     cleaned = denoise(twice[0], twice[1], 1.0)
     first, again = cleaned[:, at(2.5, 11.5)], cleaned[:, at(16.5, 25.5)]
@@ -207,3 +208,30 @@ def test_real_stems(song: str, kind: str, method: Method) -> None:
     gained = sdr_db(truth.vocals, cleaned) - sdr_db(truth.vocals, separated.vocals)
     assert lower >= 12.0, f"residue of {song} is {lower:.1f} dB lower"
     assert gained >= -0.3, f"vocals of {song} have {gained:+.2f} dB SDR"
+
+
+def test_long_gaps_are_silent_but_for_their_ends() -> None:
+    # Six seconds of residue between two phrases.
+    vocals, rest = (
+        np.concatenate([part[:, at(2.5, 6.0)], part[:, at(5.5, 8.5)], part[:, at(8.5, 11.5)]], 1)
+        for part in (stems().vocals, stems().accompaniment)
+    )
+    gap, phrase = at(4.0, 6.0), at(7.2, 8.8)
+    cleaned = denoise(vocals, rest, 0.8)
+    assert not cleaned[:, gap].any()
+    assert cleaned[:, at(2.8, 3.0)].any()
+    assert rms_db(cleaned[:, phrase]) == pytest.approx(rms_db(vocals[:, phrase]), abs=0.5)
+    # Who asks for less hears the residue.
+    assert denoise(vocals, rest, 0.5)[:, gap].any()
+
+
+def test_signals_on_disk_are_cleaned_alike(tmp_path: Path) -> None:
+    blank = on_disk(tmp_path)
+    vocals, rest = (blank(voice().shape[1]) for _ in range(2))
+    vocals[:], rest[:] = stems().vocals, stems().accompaniment
+    told: list[float] = []
+    cleaned = denoise(vocals, rest, 0.8, "mask", told.append, blank=blank)
+    np.testing.assert_array_equal(cleaned, denoise(stems().vocals, stems().accompaniment, 0.8))
+    assert not cleaned.flags.owndata
+    assert told == sorted(told)
+    assert told[-1] == 1.0
