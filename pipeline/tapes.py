@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,17 @@ BLOCK = 20 * SAMPLE_RATE
 
 Blank: TypeAlias = "Callable[[int], Signal]"
 """Makes a silent signal of so many samples: float32, shape (2, n)."""
+
+
+class Sound(Protocol):
+    """What reads like a signal of shape (2, n), stretch by stretch: an array, or what makes one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels and samples."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Signal:
+        """Return the samples of a stretch, ``sound[:, start:stop]``."""
 
 
 def in_memory(length: int) -> Signal:
@@ -69,26 +80,53 @@ def mapped(descriptor: int, length: int, *, writable: bool = True) -> Signal:
         Whether what is assigned to the array goes into the file.
     """
     access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-    memory = mmap.mmap(descriptor, 8 * length, access=access)
+    memory = _Tape(descriptor, 8 * length, access=access)
+    memory.descriptor = os.dup(descriptor)
     return np.frombuffer(memory, dtype=np.float32).reshape(2, length)
 
 
-def release(*signals: Signal) -> None:
+class _Tape(mmap.mmap):
+    """A mapped file that stays open, so that another process can be shown it."""
+
+    descriptor = -1
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def file_of(signal: Signal) -> int | None:
+    """Return the open file that a signal is mapped from, as `mapped` takes it.
+
+    It is open for as long as the signal lives; None for a signal in memory or a part of one.
+    """
+    tape = _memory_of(signal)
+    whole = signal.flags.c_contiguous and signal.dtype == np.float32
+    if isinstance(tape, _Tape) and whole and signal.nbytes == len(tape):
+        return tape.descriptor
+    return None
+
+
+def release(*signals: Sound) -> None:
     """Let go of the memory that signals on disk take up; those in memory stay as they are.
 
     Whatever was written is kept, and is read again where it is needed.
     """
     for signal in signals:
-        owner: object = signal
-        while isinstance(owner, np.ndarray):
-            owner = owner.base
-        if isinstance(owner, memoryview):
-            owner = owner.obj
+        owner = _memory_of(signal)
         if isinstance(owner, mmap.mmap):
             owner.madvise(mmap.MADV_DONTNEED)
 
 
-def cut(signal: Signal, start: int, stop: int) -> Signal:
+def _memory_of(signal: Sound) -> object:
+    """Return what holds the samples of an array or of a part of one."""
+    owner: object = signal
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner.obj if isinstance(owner, memoryview) else owner
+
+
+def cut(signal: Sound, start: int, stop: int) -> Signal:
     """Copy samples [start, stop) of a signal of shape (2, n), silent outside of it."""
     out = np.zeros((signal.shape[0], stop - start), dtype=np.float32)
     inside = signal[:, max(start, 0) : max(stop, 0)]
@@ -98,7 +136,7 @@ def cut(signal: Signal, start: int, stop: int) -> Signal:
 
 
 def stretches(
-    *signals: Signal, size: int = BLOCK, margin: int = 0
+    *signals: Sound, size: int = BLOCK, margin: int = 0
 ) -> Iterator[tuple[slice, tuple[Signal, ...]]]:
     """Go through signals of one length side by side, a stretch at a time.
 
@@ -123,3 +161,10 @@ def stretches(
         copies = tuple(cut(signal, start - margin, stop + margin) for signal in signals)
         release(*signals)
         yield slice(start, stop), copies
+
+
+def blocks(sound: Sound, size: int = SAMPLE_RATE) -> Iterator[Signal]:
+    """Read a sound in blocks of so many samples, a second by default; the last may be shorter."""
+    for start in range(0, sound.shape[1], size):
+        yield sound[:, start : start + size]
+        release(sound)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipeline.tapes import cut, in_memory, mapped, on_disk, release, stretches
+from pipeline.tapes import blocks, cut, in_memory, mapped, on_disk, release, stretches
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
@@ -99,3 +99,14 @@ def test_stretches_bring_their_surroundings() -> None:
 
 def test_stretches_of_nothing_are_none() -> None:
     assert not list(stretches(in_memory(0)))
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 250])
+def test_blocks_are_the_whole(tmp_path: Path, length: int) -> None:
+    signal = on_disk(tmp_path)(length)
+    signal[:] = _ramp(length)
+    read = [block.copy() for block in blocks(signal, 100)]
+    assert [block.shape[1] for block in read] == [100] * (length // 100) + [length % 100][
+        : length % 100
+    ]
+    assert np.array_equal(np.hstack([_ramp(0), *read]), _ramp(length))
