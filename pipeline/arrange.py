@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.mix import Layers
-from pipeline.morph import splice
+from pipeline.layers import Layers, layer_of
+from pipeline.morph import morph
+from pipeline.tapes import in_memory, release
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pipeline.layers import Layer
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Role, Section, Signal
 
 _BAND_CHANGE_S = 0.04  # just before the beat, whose onset masks it
@@ -22,24 +25,28 @@ _VOICE_CHANGE_S = 0.4  # room for the last consonant of one voice and the pickup
 
 
 def assemble(
-    voices: Mapping[Role, Signal],
-    bands: Mapping[Role, Signal],
+    voices: Mapping[Role, Layer],
+    bands: Mapping[Role, Layer],
     sections: Sequence[Section],
     beats_s: Sequence[float],
     on_fraction: OnFraction,
+    *,
+    blank: Blank = in_memory,
 ) -> Layers:
     """Follow the sections from voice to voice and from band to band.
 
     Parameters
     ----------
     voices, bands
-        The aligned stems of each song that the sections name; float32, shape (2, n).
+        The aligned stems of each song that the sections name, of one length.
     sections
         Without gaps, rising.
     beats_s
         Beats of the output in seconds.
     on_fraction
         Told the share of the work that is done, in [0, 1].
+    blank
+        Makes the signal of a layer that changes from one song to the other.
 
     Returns
     -------
@@ -47,26 +54,68 @@ def assemble(
         Cut to the end of the last section.
     """
     length = round(sections[-1].end_s * SAMPLE_RATE)
-    voice, band = voices[sections[0].voice], bands[sections[0].band]
+    voice = _Reel(voices[sections[0].voice], length, blank)
+    band = _Reel(bands[sections[0].band], length, blank)
     for number, (before, after) in enumerate(pairwise(sections)):
         start = round(after.start_s * SAMPLE_RATE)
         if after.voice != before.voice:
-            voice = _cross(voice, voices[after.voice], start, _VOICE_CHANGE_S)
+            voice.turn(voices[after.voice], start, _VOICE_CHANGE_S, _cross)
         if after.band != before.band and after.morph_s:
             stop = start - round(_JOINT_S * SAMPLE_RATE)
-            begin = max(0, stop - round(after.morph_s * SAMPLE_RATE))
-            band = splice(band, bands[after.band], (begin, stop), beats_s)
+            band.turn(bands[after.band], stop, after.morph_s, _morph_on(beats_s, stop))
         elif after.band != before.band:
-            band = _cross(band, bands[after.band], start, _BAND_CHANGE_S)
+            band.turn(bands[after.band], start, _BAND_CHANGE_S, _cross)
         on_fraction((number + 1) / (len(sections) - 1))
-    return Layers(vocals=voice[:, :length], backing=band[:, :length])
+    return Layers(vocals=voice.finish(), backing=band.finish())
 
 
-def _cross(first: Signal, second: Signal, start: int, seconds: float) -> Signal:
-    """Go over from one signal to the other, at equal power, in the moment before `start`."""
-    begin = max(0, start - round(seconds * SAMPLE_RATE))
-    angle = 0.5 * np.pi * np.linspace(0.0, 1.0, start - begin, dtype=np.float32)
-    joined: Signal = np.concatenate([first[:, :begin], second[:, begin:]], axis=1)
-    joined[:, begin:start] *= np.sin(angle)
-    joined[:, begin:start] += first[:, begin:start] * np.cos(angle)
-    return joined
+class _Reel:
+    """A layer that goes over from one source to the next, written as far as it is known."""
+
+    def __init__(self, source: Layer, length: int, blank: Blank) -> None:
+        self._source = source
+        self._length = length
+        self._blank = blank
+        self._out: Signal | None = None
+        self._written = 0
+
+    def turn(
+        self, source: Layer, stop: int, seconds: float, over: Callable[[Signal, Signal], Signal]
+    ) -> None:
+        """Go over to another source in so many seconds, so that from `stop` on it is alone."""
+        out = self._play(stop)
+        begin = max(0, stop - round(seconds * SAMPLE_RATE))
+        out[:, begin:stop] = over(out[:, begin:stop], source[:, begin:stop])
+        self._source, self._written = source, stop
+
+    def finish(self) -> Layer:
+        """Play on to the end, and return the layer."""
+        if self._out is None:
+            return self._source.until(self._length)
+        return layer_of(self._play(self._length))
+
+    def _play(self, stop: int) -> Signal:
+        if self._out is None:
+            self._out = self._blank(self._length)
+        for start in range(self._written, stop, SAMPLE_RATE):
+            end = min(start + SAMPLE_RATE, stop)
+            self._out[:, start:end] = self._source[:, start:end]
+            release(self._out)
+        self._written = max(self._written, stop)
+        return self._out
+
+
+def _cross(goes: Signal, comes: Signal) -> Signal:
+    """Go over from one signal to the other, at equal power."""
+    angle = 0.5 * np.pi * np.linspace(0.0, 1.0, goes.shape[1], dtype=np.float32)
+    return np.asarray(goes * np.cos(angle) + comes * np.sin(angle), dtype=np.float32)
+
+
+def _morph_on(beats_s: Sequence[float], stop: int) -> Callable[[Signal, Signal], Signal]:
+    """Return what turns one signal into another up to a sample, on the beats of the output."""
+
+    def over(goes: Signal, comes: Signal) -> Signal:
+        begin_s = (stop - goes.shape[1]) / SAMPLE_RATE
+        return morph(goes, comes, [time_s - begin_s for time_s in beats_s])
+
+    return over

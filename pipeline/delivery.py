@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.codec import decode, encode
-from pipeline.loudness import CEILING_DBTP, integrated_lufs, true_peak_dbtp, vocals_to_backing_lu
+from pipeline.codec import decode_blocks, encode
+from pipeline.loudness import (
+    CEILING_DBTP,
+    balance_lu,
+    gated_lufs,
+    highest_dbtp,
+    levels,
+    measure_with_peaks,
+)
 from pipeline.mix import master
 from pipeline.types import Loudness
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.mix import Layers
+    from pipeline.layers import Layers
+    from pipeline.mix import Premaster
 
 ARTIST = "vocal"
 """Tag that every file of ours carries."""
@@ -21,23 +29,18 @@ _LOSSLESS = ("wav", "flac")
 _ENCODERS_ADD_DB = 0.5  # lossy ones raise true peaks by about as much
 
 
-def ceiling_for(extension: str) -> float:
-    """Return how high true peaks may be, in dBTP, before they are encoded."""
-    return CEILING_DBTP - (0.0 if extension in _LOSSLESS else _ENCODERS_ADD_DB)
-
-
 def deliver(
-    layers: Layers, path: Path, title: str, max_bytes: int | None = None
+    draft: Premaster, path: Path, title: str, max_bytes: int | None = None
 ) -> tuple[Layers, Loudness]:
-    """Write the mix and measure what was written.
+    """Master a mix, write it and measure what was written.
 
     Encoders raise peaks, the more the fewer bits they have; then the ceiling comes down by as
     much, and not the whole mix, which would end up too quiet.
 
     Parameters
     ----------
-    layers
-        The mastered layers.
+    draft
+        The balanced mix.
     path
         Where to write; its extension is the format.
     title
@@ -57,17 +60,19 @@ def deliver(
     OutputError
         The file cannot be written, or not be made small enough.
     """
-    ceiling_dbtp = ceiling_for(path.suffix[1:])
+    ceiling_dbtp = CEILING_DBTP
+    if path.suffix[1:] not in _LOSSLESS:
+        ceiling_dbtp -= _ENCODERS_ADD_DB
     while True:
+        layers = master(draft, ceiling_dbtp)
         encode(layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes)
-        heard = decode(path, shortest_s=0.0, longest_s=float("inf")).samples
-        peak = true_peak_dbtp(heard)
-        if peak <= CEILING_DBTP:
+        power, peaks = measure_with_peaks(decode_blocks(path))
+        peak_dbtp = highest_dbtp(peaks)
+        if peak_dbtp <= CEILING_DBTP:
             break
-        ceiling_dbtp -= peak - CEILING_DBTP + 0.05
-        layers = master(layers, ceiling_dbtp)
+        ceiling_dbtp -= peak_dbtp - CEILING_DBTP + 0.05
     return layers, Loudness(
-        integrated_lufs=integrated_lufs(heard),
-        true_peak_dbtp=peak,
-        vocals_to_backing_lu=vocals_to_backing_lu(layers.vocals, layers.backing),
+        integrated_lufs=gated_lufs(power),
+        true_peak_dbtp=peak_dbtp,
+        vocals_to_backing_lu=balance_lu(levels(layers.vocals.power), levels(layers.backing.power)),
     )

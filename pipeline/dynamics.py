@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
 import scipy.signal
 
-from pipeline.loudness import BLOCK_S, short_term_lufs, sounding
+from pipeline.gains import GRAIN, along, through
+from pipeline.layers import Layer, layer_of
+from pipeline.loudness import BLOCK_S, balance_lu, levels, sounding
+from pipeline.tapes import in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from pipeline.types import Signal
-
-    Curve: TypeAlias = npt.NDArray[np.float64]
+    from pipeline.gains import Curve
+    from pipeline.tapes import Blank
 
 MOST_RIDE_DB = 9.0
 """How far the gain of a phrase may lie from the gain of the song."""
@@ -24,18 +24,17 @@ MOST_RIDE_DB = 9.0
 MOST_GAIN_DB = 24.0
 """How far the gain of the song may go: what needs more is residue, not music."""
 
-_GRAIN = 441  # samples, 10 ms: the grain of `short_term_lufs`
-_PER_SECOND = SAMPLE_RATE // _GRAIN
+_PER_SECOND = SAMPLE_RATE // GRAIN
 _RIDE_S = 1.0  # deviation of the Gaussian that smooths the gain: phrases, not syllables
 _LEAST_EVIDENCE = 0.05  # share of that window in which both must sound for the gain to move
 
 _DUCKED_HZ = (300.0, 3000.0)  # where the vowels are
 _TAPS = 2047  # 70 Hz from pass to stop
 _ATTACK_S, _RELEASE_S = 0.05, 0.3
-_DUCK_BLOCK = 20 * SAMPLE_RATE
+_DUCK_BLOCK = 5 * SAMPLE_RATE
 
 
-def level_frames(vocals: Signal, backing: Signal, balance_lu: float) -> Signal:
+def level_frames(vocals: Layer, backing: Layer, wanted_lu: float) -> Layer:
     """Hold the vocals above the backing all along, by a gain that follows the phrases.
 
     The gain is measured in frames of 400 ms while both sound, smoothed over about 3 s and kept
@@ -45,39 +44,29 @@ def level_frames(vocals: Signal, backing: Signal, balance_lu: float) -> Signal:
     Parameters
     ----------
     vocals, backing
-        The aligned layers, float32, shape (2, n), 44 100 Hz.
-    balance_lu
+        The aligned layers.
+    wanted_lu
         K-weighted level of the vocals above the backing while the voice sounds, in LU; held
         overall, as `pipeline.loudness.vocals_to_backing_lu` measures it, to 0.5 LU.
 
     Returns
     -------
-    Signal
-        The vocals, float32, shape (2, n); as they came where the two never sound together.
+    Layer
+        The vocals; as they came where the two never sound together.
     """
-    voice, rest = short_term_lufs(vocals), short_term_lufs(backing)
-    now = _balance(voice, rest)
+    voice, rest = levels(vocals.power), levels(backing.power)
+    now = balance_lu(voice, rest)
     if now is None:
         return vocals
     ride_db = _ride(voice, rest)
-    song_db = balance_lu - now
+    song_db = wanted_lu - now
     for _ in range(4):
         # What counts as sounding changes with the gain, so the song's has to be found by trying.
-        reached = _balance(voice + song_db + ride_db, rest)
+        reached = balance_lu(voice + song_db + ride_db, rest)
         if reached is None:
             break
-        song_db = float(np.clip(song_db + balance_lu - reached, -MOST_GAIN_DB, MOST_GAIN_DB))
-    gain = _every_sample(10.0 ** ((song_db + ride_db) / 20.0), vocals.shape[1])
-    return np.asarray(vocals * gain, dtype=np.float32)
-
-
-def _balance(voice: Curve, backing: Curve) -> float | None:
-    """Return what `vocals_to_backing_lu` measures, from the level curves of the two layers."""
-    active = sounding(voice) & (backing > -60.0)
-    if not active.any():
-        return None
-    power = [float(np.mean(10.0 ** (level[active] / 10.0))) for level in (voice, backing)]
-    return float(10.0 * np.log10(power[0] / power[1]))
+        song_db = float(np.clip(song_db + wanted_lu - reached, -MOST_GAIN_DB, MOST_GAIN_DB))
+    return vocals * through(10.0 ** ((song_db + ride_db) / 20.0), vocals.shape[1])
 
 
 def _ride(voice: Curve, backing: Curve) -> Curve:
@@ -99,44 +88,40 @@ def _smooth(curve: Curve) -> Curve:
     return np.asarray(scipy.ndimage.gaussian_filter1d(curve, deviation, mode="constant"))
 
 
-def _every_sample(curve: Curve, length: int) -> Signal:
-    middles = (np.arange(len(curve)) + 0.5) * _GRAIN
-    return np.interp(np.arange(length), middles, curve).astype(np.float32)
-
-
-def duck(accompaniment: Signal, vocals: Signal, depth_db: float) -> Signal:
+def duck(
+    accompaniment: Layer, vocals: Layer, depth_db: float, *, blank: Blank = in_memory
+) -> Layer:
     """Lower the accompaniment from 300 to 3000 Hz while the voice sounds.
 
     Parameters
     ----------
     accompaniment, vocals
-        The aligned layers, float32, shape (2, n), 44 100 Hz.
+        The aligned layers.
     depth_db
         How far, in dB, at least 0; 0 returns `accompaniment` itself.
+    blank
+        Makes the signal for the result.
 
     Returns
     -------
-    Signal
-        The accompaniment, float32, shape (2, n). The band is split off by a filter of linear
-        phase whose delay is taken out: nothing is moved in time.
+    Layer
+        The accompaniment. The band is split off by a filter of linear phase whose delay is taken
+        out: nothing is moved in time.
     """
-    presence = _presence(short_term_lufs(vocals))
+    presence = _presence(levels(vocals.power))
     if depth_db == 0.0 or not presence.any():
         return accompaniment
     length = accompaniment.shape[1]
-    change = _every_sample(10.0 ** (-depth_db * presence / 20.0) - 1.0, length)
+    change = through(10.0 ** (-depth_db * presence / 20.0) - 1.0, length)
     taps = scipy.signal.firwin(_TAPS, _DUCKED_HZ, pass_zero=False, fs=SAMPLE_RATE)
     taps = taps.astype(np.float32)[None]
-    out = accompaniment.copy()
-    margin = _TAPS // 2
-    for start in range(0, length, _DUCK_BLOCK):  # memory stays flat in the song's length
-        stop = min(start + _DUCK_BLOCK, length)
-        low, high = start - margin, stop + margin
-        part = accompaniment[:, max(0, low) : high]
-        part = np.pad(part, ((0, 0), (max(0, -low), max(0, high - length))))
+    out, margin = blank(length), _TAPS // 2
+    for where, (part,) in stretches(accompaniment, size=_DUCK_BLOCK, margin=margin):
         band = scipy.signal.oaconvolve(part, taps, mode="valid", axes=1)
-        out[:, start:stop] += band * change[start:stop]
-    return out
+        band *= along(change, where.start, where.stop)
+        out[:, where] = band + part[:, margin : part.shape[1] - margin]
+        release(out)
+    return layer_of(out)
 
 
 def _presence(levels: Curve) -> Curve:

@@ -1,22 +1,27 @@
-"""How loud it is, and how loud it should be: ITU-R BS.1770 throughout."""
+"""How loud it is, and how loud it should be: ITU-R BS.1770 throughout.
+
+A signal is gone through once; what is asked of it afterwards is answered from its curves.
+"""
 
 from __future__ import annotations
 
-import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyloudnorm
 import scipy.ndimage
-import scipy.signal
-import soxr
 
+from pipeline.gains import GRAIN
+from pipeline.meters import PeakMeter, PowerMeter
+from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
+    from pipeline.gains import Gain
+    from pipeline.tapes import Sound
     from pipeline.types import Signal
 
     Levels: TypeAlias = npt.NDArray[np.float64]
@@ -27,60 +32,118 @@ CEILING_DBTP = -1.0
 BLOCK_S = 0.4
 """BS.1770's measuring block; nothing shorter has a loudness."""
 
-_BLOCK = 441  # samples, 10 ms: the grain of the level curves below
+_OFFSET_LU = -0.691  # with which a sine of 997 Hz reads as its level
+_GRAINS = round(BLOCK_S * SAMPLE_RATE / GRAIN)  # in a block
+_HOP = _GRAINS // 4  # blocks overlap by three quarters
+_GATE_LUFS, _GATE_LU = -70.0, -10.0  # absolute, and below the loudness of what passes that
+
+_HOLD = 4  # steps; the limiter's reach of 5 ms is this and half a smoothing window
 
 
-def integrated_lufs(samples: Signal) -> float:
-    """Measure the gated loudness of a signal of shape (2, n), in LUFS; -inf for silence."""
-    if samples.shape[1] < BLOCK_S * SAMPLE_RATE:
+def measure(sound: Sound) -> Levels:
+    """Measure the K-weighted power of a sound of shape (2, n), every 10 ms.
+
+    Returns
+    -------
+    Levels
+        Sum over both channels, shape (n // 441,): what a gain g turns into g ** 2 of it.
+    """
+    meter = PowerMeter()
+    for block in blocks(sound):
+        meter.add(block)
+    return meter.read()
+
+
+def measure_with_peaks(stretches: Iterable[Signal]) -> tuple[Levels, Signal]:
+    """Measure power and true peaks of what comes in blocks, in two threads.
+
+    Returns
+    -------
+    tuple
+        The power every 10 ms, as `measure` gives it, and the true peak in every step of 49
+        samples, shape (ceil(n / 49),).
+    """
+    power, peaks = PowerMeter(), PeakMeter()
+    with ThreadPoolExecutor(1) as beside:
+        for block in stretches:
+            weighed = beside.submit(power.add, block)
+            peaks.add(block)
+            weighed.result()
+    return power.read(), peaks.read()
+
+
+def integrated_lufs(sound: Sound) -> float:
+    """Measure the gated loudness of a sound of shape (2, n), in LUFS; -inf for silence."""
+    return gated_lufs(measure(sound))
+
+
+def gated_lufs(power: Levels) -> float:
+    """Return the gated loudness that a curve of K-weighted power has, in LUFS; -inf for silence."""
+    hops = len(power) // _HOP
+    if hops < _GRAINS // _HOP:
         return float("-inf")
-    with warnings.catch_warnings():
-        # pyloudnorm takes the mean of no blocks where everything is below its gate.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        loudness = float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(samples.T))
-    return loudness if np.isfinite(loudness) else float("-inf")
+    means = power[: hops * _HOP].reshape(hops, _HOP).mean(axis=1)
+    measured = np.lib.stride_tricks.sliding_window_view(means, _GRAINS // _HOP).mean(axis=1)
+    loud = measured[measured >= _power_at(_GATE_LUFS)]
+    if not len(loud):
+        return float("-inf")
+    # What passes the absolute gate has a mean above it, so that something passes both.
+    loud = loud[loud > loud.mean() * 10.0 ** (_GATE_LU / 10.0)]
+    return _lufs(float(loud.mean()))
 
 
-def true_peak_dbtp(samples: Signal) -> float:
-    """Measure the true peak of a signal of shape (2, n), four times oversampled, in dBTP."""
-    peak = max((float(curve.max()) for _, curve in _true_peak_curves(samples)), default=0.0)
+def true_peak_dbtp(sound: Sound) -> float:
+    """Measure the true peak of a sound of shape (2, n), four times oversampled, in dBTP."""
+    meter = PeakMeter()
+    for block in blocks(sound):
+        meter.add(block)
+    return highest_dbtp(meter.read())
+
+
+def highest_dbtp(peaks: Signal) -> float:
+    """Return the highest of a curve of true peaks, in dBTP; -inf for silence."""
+    peak = float(peaks.max(initial=0.0))
     return 20.0 * float(np.log10(peak)) if peak > 0 else float("-inf")
 
 
-def short_term_lufs(samples: Signal) -> Levels:
+def short_term_lufs(sound: Sound) -> Levels:
     """K-weighted level every 10 ms, averaged over 400 ms, in LUFS; shape (n // 441,)."""
-    weighted = samples.astype(np.float64)
-    # The two filters of BS.1770-4 as its table gives them for any rate: a shelf for the head's
-    # effect and a high-pass for the ear's.
-    for gain_db, q, frequency_hz, kind in (
-        (4.0, 1 / np.sqrt(2), 1500.0, "high_shelf"),
-        (0.0, 0.5, 38.0, "high_pass"),
-    ):
-        weighting = pyloudnorm.IIRfilter(gain_db, q, frequency_hz, SAMPLE_RATE, kind)
-        weighted = scipy.signal.lfilter(weighting.b, weighting.a, weighted, axis=1)
-    blocks = weighted.shape[1] // _BLOCK
-    power = (weighted[:, : blocks * _BLOCK] ** 2).sum(axis=0).reshape(blocks, _BLOCK).mean(axis=1)
-    smooth = scipy.ndimage.uniform_filter1d(power, round(BLOCK_S * SAMPLE_RATE / _BLOCK))
-    return np.asarray(-0.691 + 10.0 * np.log10(np.maximum(smooth, 1e-12)))
+    return levels(measure(sound))
 
 
-def sounding(levels: Levels, below_db: float = 20.0) -> npt.NDArray[np.bool_]:
+def levels(power: Levels) -> Levels:
+    """Average a curve of K-weighted power over 400 ms, in LUFS; at least about -120."""
+    smooth = scipy.ndimage.uniform_filter1d(power, _GRAINS)
+    return np.asarray(_OFFSET_LU + 10.0 * np.log10(np.maximum(smooth, 1e-12)))
+
+
+def sounding(level: Levels, below_db: float = 20.0) -> npt.NDArray[np.bool_]:
     """Where a layer sounds: within `below_db` of its own loud passages (95th percentile)."""
-    if not len(levels):
+    if not len(level):
         return np.zeros(0, dtype=bool)
-    loud = float(np.percentile(levels, 95))
-    return np.asarray((levels > loud - below_db) & (levels > -60.0))
+    loud = float(np.percentile(level, 95))
+    return np.asarray((level > loud - below_db) & (level > -60.0))
 
 
-def vocals_to_backing_lu(vocals: Signal, backing: Signal) -> float | None:
+def vocals_to_backing_lu(vocals: Sound, backing: Sound) -> float | None:
     """Measure the vocals against the backing, both of shape (2, n), while the voice sounds.
+
+    Returns
+    -------
+    float or None
+        As `balance_lu`.
+    """
+    return balance_lu(short_term_lufs(vocals), short_term_lufs(backing))
+
+
+def balance_lu(voice: Levels, rest: Levels) -> float | None:
+    """Compare the level curves of vocals and backing, in LUFS, while the voice sounds.
 
     Returns
     -------
     float or None
         Difference of their mean K-weighted power, in LU; None when either is silent then.
     """
-    voice, rest = short_term_lufs(vocals), short_term_lufs(backing)
     active = sounding(voice) & (rest > -60.0)
     if not active.any():
         return None
@@ -88,42 +151,36 @@ def vocals_to_backing_lu(vocals: Signal, backing: Signal) -> float | None:
     return float(10.0 * np.log10(power[0] / power[1]))
 
 
-def limiting_gain(samples: Signal, ceiling_dbtp: float) -> Signal:
+def limiting_gain(peaks: Signal, ceiling_dbtp: float) -> Gain:
     """Work out the gain that holds true peaks under a ceiling.
 
-    A look-ahead limiter: the gain that each moment needs, held for 5 ms on either side and then
-    smoothed over as long, so that it has always come down before the peak arrives.
+    A look-ahead limiter: the gain that each moment needs, held for a while on either side and then
+    smoothed over 10 ms, so that it has always come down before the peak arrives.
 
     Parameters
     ----------
-    samples
-        Shape (2, n).
+    peaks
+        The true peak in every step of 49 samples, shape (m,).
     ceiling_dbtp
         Highest true peak to leave, in dBTP.
 
     Returns
     -------
-    Signal
-        Gain of every sample, in (0, 1]; shape (n,).
+    Gain
+        In (0, 1], shape (m + 1,).
     """
     ceiling = 10.0 ** (ceiling_dbtp / 20.0)
-    need = np.ones(samples.shape[1], dtype=np.float32)
-    for start, curve in _true_peak_curves(samples):
-        need[start : start + len(curve)] = np.minimum(1.0, ceiling / np.maximum(curve, 1e-9))
-    reach = 2 * 220 + 1
-    held = scipy.ndimage.minimum_filter1d(need, reach)
-    return np.asarray(scipy.ndimage.uniform_filter1d(held, reach), dtype=np.float32)
+    need = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
+    # A knot belongs to the steps on both sides; those within the hold then reach every knot of
+    # the smoothing window around either end of the step.
+    need = np.concatenate([need[:1], need]) if len(need) else np.ones(1)
+    held = scipy.ndimage.minimum_filter1d(need, 2 * _HOLD + 2, origin=-1)
+    return np.asarray(scipy.ndimage.uniform_filter1d(held, 2 * _HOLD + 1), dtype=np.float32)
 
 
-def _true_peak_curves(samples: Signal) -> Iterator[tuple[int, Signal]]:
-    """Yield the true peak around each sample, ten seconds at a time: (first sample, peaks)."""
-    step, margin = 10 * SAMPLE_RATE, 256
-    for start in range(0, samples.shape[1], step):
-        low = max(0, start - margin)
-        part = samples[:, low : start + step + margin]
-        fine = soxr.resample(part.T, SAMPLE_RATE, 4 * SAMPLE_RATE, quality="MQ")
-        peaks = np.abs(fine).max(axis=1)
-        peaks = np.pad(peaks, (0, 3))[: 4 * part.shape[1]].reshape(-1, 4).max(axis=1)
-        # A peak may lie between this sample and the one before.
-        peaks = np.maximum(peaks, np.append(np.float32(0), peaks[:-1]))
-        yield start, peaks[start - low : start - low + step]
+def _lufs(power: float) -> float:
+    return _OFFSET_LU + 10.0 * float(np.log10(power))
+
+
+def _power_at(lufs: float) -> float:
+    return float(10.0 ** ((lufs - _OFFSET_LU) / 10.0))

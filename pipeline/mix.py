@@ -1,4 +1,7 @@
-"""Two aligned layers to one finished mix: balance, fades, loudness, ceiling."""
+"""Two aligned layers to one finished mix: balance, fades, loudness, ceiling.
+
+Everything here is decided on curves; only `premaster` goes through the sound itself.
+"""
 
 from __future__ import annotations
 
@@ -7,101 +10,103 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.gains import knot_times_s, power_gain
 from pipeline.loudness import (
     TARGET_LUFS,
-    integrated_lufs,
+    balance_lu,
+    gated_lufs,
+    levels,
     limiting_gain,
-    vocals_to_backing_lu,
+    measure_with_peaks,
 )
+from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from pipeline.layers import Layer, Layers
+    from pipeline.loudness import Levels
     from pipeline.types import Plan, Role, Signal
 
 MOST_GAIN_DB = 24.0
 """A layer is raised by no more: what needs more is residue, not music."""
 
 _METERS_DIFFER_DB = 0.03  # a finer meter finds true peaks up to 0.01 dB above ours
+_NEAR_ENOUGH_LU = 0.01
+_MOST_TURNS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layers:
-    """The two layers of a mash-up, aligned; their sum is the mix.
+class Premaster:
+    """A balanced mix and all that its master is decided on.
 
     Attributes
     ----------
-    vocals, backing
-        float32, shape (2, n), 44 100 Hz.
+    layers
+        The balanced layers.
+    power
+        K-weighted power of their sum every 10 ms, shape (n // 441,).
+    peaks
+        True peak of their sum in every step of 49 samples, shape (ceil(n / 49),).
     """
 
-    vocals: Signal
-    backing: Signal
-
-    def __mul__(self, gain: float | Signal) -> Layers:
-        """Apply one gain, or one curve of gains of shape (n,), to both layers."""
-        return Layers(
-            vocals=np.asarray(self.vocals * gain, dtype=np.float32),
-            backing=np.asarray(self.backing * gain, dtype=np.float32),
-        )
-
-    @property
-    def mix(self) -> Signal:
-        """The sum; shape (2, n)."""
-        return self.vocals + self.backing
+    layers: Layers
+    power: Levels
+    peaks: Signal
 
 
-def level(vocals: Signal, backing: Signal, balance_lu: float) -> Signal:
+def level(vocals: Layer, backing: Layer, wanted_lu: float) -> Layer:
     """Set the vocals against the backing, by one gain for the whole song.
 
     Parameters
     ----------
     vocals, backing
-        The aligned layers, shape (2, n).
-    balance_lu
+        The aligned layers.
+    wanted_lu
         K-weighted level of the vocals above the backing while the voice sounds, in LU.
 
     Returns
     -------
-    Signal
+    Layer
         The vocals; as they came where the two never sound together.
     """
-    now = vocals_to_backing_lu(vocals, backing)
-    if now is None:
-        return vocals
-    gain_db = float(np.clip(balance_lu - now, -MOST_GAIN_DB, MOST_GAIN_DB))
-    return np.asarray(vocals * 10.0 ** (gain_db / 20.0), dtype=np.float32)
+    now = balance_lu(levels(vocals.power), levels(backing.power))
+    return vocals if now is None else vocals * _factor(wanted_lu - now)
 
 
-def even(bands: dict[Role, Signal]) -> dict[Role, Signal]:
+def even(bands: dict[Role, Layer]) -> dict[Role, Layer]:
     """Bring the vocal song's band to the loudness of the backing's, where both are heard."""
     if len(bands) < 2:
         return bands
-    gain_db = integrated_lufs(bands["backing"]) - integrated_lufs(bands["vocals"])
+    gain_db = gated_lufs(bands["backing"].power) - gated_lufs(bands["vocals"].power)
     if not np.isfinite(gain_db):
         return bands
-    gain = 10.0 ** (float(np.clip(gain_db, -MOST_GAIN_DB, MOST_GAIN_DB)) / 20.0)
-    return {**bands, "vocals": np.asarray(bands["vocals"] * gain, dtype=np.float32)}
+    return {**bands, "vocals": bands["vocals"] * _factor(gain_db)}
 
 
-def enter(vocals: Signal, plan: Plan) -> Signal:
+def enter(vocals: Layer, plan: Plan) -> Layer:
     """Let the voice in no earlier than two bars before its first downbeat.
 
     A voice at half time may have a pickup of more than one bar of the backing.
     """
-    time_s = np.arange(vocals.shape[1], dtype=np.float32) / SAMPLE_RATE
     bar_s = 240.0 / plan.bpm if plan.bpm else 0.0
-    gain = np.clip((time_s - (plan.voice_enters_s - 2 * bar_s)) / 0.2, 0.0, 1.0)
-    return np.asarray(vocals * gain, dtype=np.float32)
+    since_s = knot_times_s(vocals.shape[1]) - (plan.voice_enters_s - 2 * bar_s)
+    return vocals * np.clip(since_s / 0.2, 0.0, 1.0).astype(np.float32)
 
 
 def fade_out(layers: Layers, seconds: float) -> Layers:
     """Fade the end of both layers, over so many seconds."""
     samples = layers.vocals.shape[1]
-    left_s = np.arange(samples, 0, -1, dtype=np.float32) / SAMPLE_RATE
-    return layers * np.minimum(1.0, left_s / seconds)
+    left_s = samples / SAMPLE_RATE - knot_times_s(samples)
+    return layers * np.clip(left_s / seconds, 0.0, 1.0).astype(np.float32)
 
 
-def master(layers: Layers, ceiling_dbtp: float) -> Layers:
+def premaster(layers: Layers) -> Premaster:
+    """Go once through the sum of two layers, for the curves that its master is decided on."""
+    power, peaks = measure_with_peaks(blocks(layers.mix))
+    return Premaster(layers=layers, power=power, peaks=peaks)
+
+
+def master(draft: Premaster, ceiling_dbtp: float) -> Layers:
     """Bring a mix to `TARGET_LUFS`, its true peaks under a ceiling.
 
     Limiting takes loudness away, so gain and limiter take turns until both hold. The limiter's
@@ -109,19 +114,25 @@ def master(layers: Layers, ceiling_dbtp: float) -> Layers:
 
     Parameters
     ----------
-    layers
-        The balanced layers.
+    draft
+        The balanced mix.
     ceiling_dbtp
         Highest true peak to leave, in dBTP.
     """
-    gain_db, done = 0.0, layers
-    for _ in range(4):
-        missing = TARGET_LUFS - integrated_lufs(done.mix)
+    gain_db, gain = 0.0, np.ones_like(draft.layers.vocals.gain)
+    for _ in range(_MOST_TURNS):
+        reached = gated_lufs(draft.power * power_gain(gain, len(draft.power)))
+        missing = TARGET_LUFS - reached
         if not np.isfinite(missing):
-            return layers
-        gain_db = min(gain_db + missing, MOST_GAIN_DB + 20.0)
-        louder = layers * float(10.0 ** (gain_db / 20.0))
-        done = louder * limiting_gain(louder.mix, ceiling_dbtp - _METERS_DIFFER_DB)
-        if abs(missing) < 0.1:
+            return draft.layers
+        if abs(missing) < _NEAR_ENOUGH_LU:
             break
-    return done
+        gain_db = min(gain_db + missing, MOST_GAIN_DB + 20.0)
+        louder = np.float32(10.0 ** (gain_db / 20.0))
+        gain = limiting_gain(draft.peaks * louder, ceiling_dbtp - _METERS_DIFFER_DB) * louder
+    return draft.layers * gain
+
+
+def _factor(gain_db: float) -> float:
+    """Return the factor of a layer's gain, kept within bounds."""
+    return float(10.0 ** (np.clip(gain_db, -MOST_GAIN_DB, MOST_GAIN_DB) / 20.0))

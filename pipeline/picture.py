@@ -20,6 +20,7 @@ from pipeline import reasons
 from pipeline.key import SURE
 from pipeline.names import clock
 from pipeline.sheet import HEIGHT, LEFT, MARGIN, MUTED, PANEL, RIGHT, TEXT, WIDTH, Sheet, drawable
+from pipeline.tapes import release
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from pipeline.mix import Layers
-    from pipeline.types import BeatGrid, LayerPlan, MergeResult, Signal, SongFacts
+    from pipeline.layers import Layers
+    from pipeline.tapes import Sound
+    from pipeline.types import BeatGrid, LayerPlan, MergeResult, SongFacts
 
     Levels: TypeAlias = npt.NDArray[np.float32]
 
@@ -68,7 +70,7 @@ def draw_card(result: MergeResult, layers: Layers, path: Path) -> Path:
     result
         What the merge decided and measured; the beats drawn are ``result.grids["backing"]``.
     layers
-        The two layers as they are mixed, each of shape (2, n).
+        The two layers as they are mixed; they are read in short stretches.
     path
         The PNG file to write; one that is there is replaced.
 
@@ -103,7 +105,7 @@ def draw_card(result: MergeResult, layers: Layers, path: Path) -> Path:
     return sheet.save(path)
 
 
-def draw_spectrogram(samples: Signal, title: str, path: Path, grid: BeatGrid | None = None) -> Path:
+def draw_spectrogram(samples: Sound, title: str, path: Path, grid: BeatGrid | None = None) -> Path:
     """Draw the mel spectrogram of one song, with its beats and bars where they are known.
 
     Parameters
@@ -177,7 +179,7 @@ def line_times(grid: BeatGrid, length_s: float) -> tuple[tuple[float, ...], ...]
     )
 
 
-def column_levels(samples: Signal, columns: int) -> tuple[Levels, Levels]:
+def column_levels(samples: Sound, columns: int) -> tuple[Levels, Levels]:
     """Return the peak and the root mean square of each column of a waveform.
 
     Parameters
@@ -194,10 +196,11 @@ def column_levels(samples: Signal, columns: int) -> tuple[Levels, Levels]:
         if part.size:
             peak[column] = np.abs(part).max()
             rms[column] = np.sqrt(np.mean(np.square(part)))
+            release(samples)
     return peak, rms
 
 
-def mel_levels(parts: Sequence[Signal], columns: int, bands: int) -> Levels:
+def mel_levels(parts: Sequence[Sound], columns: int, bands: int) -> Levels:
     """Return the mel spectrogram of a sum of signals, in dB below its strongest moment.
 
     Only as many frames are transformed as the picture can show: the work and the memory are the
@@ -206,7 +209,7 @@ def mel_levels(parts: Sequence[Signal], columns: int, bands: int) -> Levels:
     Parameters
     ----------
     parts
-        Signals of shape (2, n) that are heard together.
+        Sounds of shape (2, n) that are heard together.
     columns
         How many columns the whole is divided into.
     bands
@@ -229,6 +232,7 @@ def mel_levels(parts: Sequence[Signal], columns: int, bands: int) -> Levels:
     for column, some in enumerate(starts.reshape(columns, each)):
         frames = np.asarray([_frame(parts, start) for start in some]) * window
         spectra[column] = np.square(np.abs(scipy.fft.rfft(frames))).mean(axis=0)
+        release(*parts)
     power = bank @ spectra.T
     if not power.any():
         return np.full_like(power, -RANGE_DB)
@@ -236,7 +240,7 @@ def mel_levels(parts: Sequence[Signal], columns: int, bands: int) -> Levels:
     return np.asarray(np.maximum(decibels, -RANGE_DB), np.float32)
 
 
-def _frame(parts: Sequence[Signal], start: int) -> Levels:
+def _frame(parts: Sequence[Sound], start: int) -> Levels:
     """Return one frame of a mix in mono; beyond its ends it is silent."""
     frame = np.zeros(_FRAME, np.float32)
     low, high = max(0, start), min(parts[0].shape[1], start + _FRAME)
@@ -245,7 +249,7 @@ def _frame(parts: Sequence[Signal], start: int) -> Levels:
     return frame
 
 
-def _length_s(samples: Signal) -> float:
+def _length_s(samples: Sound) -> float:
     return max(1, samples.shape[1]) / SAMPLE_RATE
 
 

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.arrange import assemble
 from pipeline.beats import track_beats
 from pipeline.codec import LONGEST_S, decode
-from pipeline.delivery import ceiling_for, deliver
+from pipeline.delivery import deliver
 from pipeline.errors import RecipeError
 from pipeline.grids import downbeat_indices, simplify, time_at
+from pipeline.layers import layer_of
 from pipeline.loudness import integrated_lufs
-from pipeline.mix import Layers, fade_out, master
-from pipeline.morph import splice
+from pipeline.mix import fade_out, premaster
 from pipeline.names import clock
-from pipeline.stages import Conductor, halves
-from pipeline.types import SAMPLE_RATE, LayerPlan, SongFacts, Stage, WarpMap
+from pipeline.stages import Conductor, side_by_side
+from pipeline.tapes import on_disk
+from pipeline.types import SAMPLE_RATE, LayerPlan, Section, SongFacts, Stage, WarpMap
 from pipeline.warp import warp
 
 if TYPE_CHECKING:
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.grids import Array
-    from pipeline.types import BeatGrid, Loudness, OnProgress, Song
+    from pipeline.layers import Layer, Layers
+    from pipeline.tapes import Blank
+    from pipeline.types import BeatGrid, Loudness, OnFraction, OnProgress, Role, Song
 
 PHRASE_BARS = 4
 _TOLERANCE_S = 0.002  # finer than a merge's: within the transition every beat has its own tempo
-_JOINT_S = 0.03  # the ends lie before the beat: a kick on the joint would click
 _LOUDEST_CHANGE_DB = 12.0
 
 _SHARES: Mapping[Stage, float] = {
@@ -124,34 +127,58 @@ def segue(
         A stage failed.
     """
     conductor = Conductor(on_progress, _SHARES)
+    blank = on_disk(out_dir)
     with conductor.stage(Stage.DECODE) as on_fraction:
-        one, two = halves(on_fraction)
-        first = decode(first_song, longest_s=LONGEST_S, on_fraction=one)
-        second = decode(second_song, longest_s=LONGEST_S, on_fraction=two)
+        first, second = side_by_side(
+            on_fraction,
+            lambda tell: decode(first_song, longest_s=LONGEST_S, on_fraction=tell, blank=blank),
+            lambda tell: decode(second_song, longest_s=LONGEST_S, on_fraction=tell, blank=blank),
+        )
     with conductor.stage(Stage.BEATS) as on_fraction:
-        grids = [track_beats(first.samples)]
-        on_fraction(0.5)
-        grids.append(track_beats(second.samples))
+        grids = side_by_side(
+            on_fraction,
+            lambda _: track_beats(first.samples),
+            lambda _: track_beats(second.samples),
+        )
     with conductor.stage(Stage.PLAN):
         turn = plan_turn(_facts(first, grids[0]), _facts(second, grids[1]), bars)
     with conductor.stage(Stage.WARP) as on_fraction:
-        one, two = halves(on_fraction)
-        outgoing = warp(first.samples, turn.first, turn.end_s, one)
-        incoming = warp(second.samples, turn.second, turn.length_s, two)
+        outgoing, incoming = side_by_side(
+            on_fraction,
+            lambda tell: warp(first.samples, turn.first, turn.end_s, tell, blank=blank),
+            lambda tell: warp(second.samples, turn.second, turn.length_s, tell, blank=blank),
+        )
     with conductor.stage(Stage.MIX) as on_fraction:
         gain_db = integrated_lufs(first.samples) - integrated_lufs(second.samples)
-        incoming *= np.float32(10.0 ** (np.clip(gain_db, *_bounds()) / 20.0))
-        ends = (max(0.0, turn.start_s - _JOINT_S), turn.end_s - _JOINT_S)
-        span = (round(ends[0] * SAMPLE_RATE), round(ends[1] * SAMPLE_RATE))
-        joined = splice(outgoing, incoming, span, turn.beats_s, on_fraction)
-        layers = Layers(vocals=np.zeros_like(joined), backing=joined)
-        layers = master(fade_out(layers, 0.05), ceiling_for(format))
+        louder = float(10.0 ** (np.clip(gain_db, *_bounds()) / 20.0))
+        songs: dict[Role, Layer] = {
+            "vocals": layer_of(outgoing),
+            "backing": layer_of(incoming) * louder,
+        }
+        joined = _join(songs, turn, on_fraction, blank)
+        draft = premaster(fade_out(joined, 0.05))
     with conductor.stage(Stage.ENCODE):
         path = out_dir / f"segue.{format}"
-        _, loudness = deliver(layers, path, f"{first.title} > {second.title}")
+        _, loudness = deliver(draft, path, f"{first.title} > {second.title}")
     return SegueResult(
         path=path, turn=turn, reasons=_reasons(first, second, grids, turn), loudness=loudness
     )
+
+
+def _join(songs: Mapping[Role, Layer], turn: Turn, on_fraction: OnFraction, blank: Blank) -> Layers:
+    """Turn the song in the vocals' role into the one in the backing's, with nobody singing."""
+    length = round(turn.length_s * SAMPLE_RATE)
+    nobody = layer_of(np.broadcast_to(np.float32(0.0), (2, length)))
+    sections = (
+        Section(start_s=0.0, end_s=turn.end_s, band="vocals"),
+        Section(
+            start_s=turn.end_s,
+            end_s=turn.length_s,
+            band="backing",
+            morph_s=turn.end_s - turn.start_s,
+        ),
+    )
+    return assemble({"vocals": nobody}, songs, sections, turn.beats_s, on_fraction, blank=blank)
 
 
 def plan_turn(first: SongFacts, second: SongFacts, bars: int) -> Turn:
@@ -238,7 +265,7 @@ def _bounds() -> tuple[float, float]:
     return -_LOUDEST_CHANGE_DB, _LOUDEST_CHANGE_DB
 
 
-def _reasons(first: Song, second: Song, grids: list[BeatGrid], turn: Turn) -> tuple[str, ...]:
+def _reasons(first: Song, second: Song, grids: tuple[BeatGrid, ...], turn: Turn) -> tuple[str, ...]:
     when = f"from {clock(turn.start_s)} to {clock(turn.end_s)}"
     return (
         f"{first.title} turns into {second.title} {when}.",

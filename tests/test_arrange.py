@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
 
 from pipeline.arrange import assemble
+from pipeline.layers import layer_of
+from pipeline.loudness import measure
+from pipeline.tapes import in_memory, on_disk
 from pipeline.types import SAMPLE_RATE, Section
 from tests.songs import sine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from pipeline.mix import Layers
+    from pipeline.tapes import Blank
     from pipeline.types import Role, Signal
 
 BEATS_S = tuple(np.arange(0.0, 12.0, 0.5).tolist())
@@ -31,13 +35,30 @@ TONES: dict[Role, Signal] = {
 }
 
 
+class Done(NamedTuple):
+    vocals: Signal
+    backing: Signal
+
+
 def assembled(
     sections: Sequence[Section],
     voices: dict[Role, Signal] = VOICES,
     bands: dict[Role, Signal] = BANDS,
-) -> tuple[Layers, list[float]]:
+    blank: Blank = in_memory,
+) -> tuple[Done, list[float]]:
+    """Return what is heard of both layers, and the progress that was told."""
     told: list[float] = []
-    return assemble(voices, bands, sections, BEATS_S, told.append), told
+    layers = assemble(
+        {role: layer_of(samples) for role, samples in voices.items()},
+        {role: layer_of(samples) for role, samples in bands.items()},
+        sections,
+        BEATS_S,
+        told.append,
+        blank=blank,
+    )
+    for layer in (layers.vocals, layers.backing):
+        np.testing.assert_allclose(layer.power, measure(layer), rtol=1e-3)
+    return Done(layers.vocals[:, :], layers.backing[:, :]), told
 
 
 def turns(start_s: float = 4.0, end_s: float = 8.0) -> list[Section]:
@@ -152,10 +173,26 @@ def test_only_the_stems_that_are_named_are_needed() -> None:
     only_band: dict[Role, Signal] = {"backing": BANDS["backing"]}
     sections = [Section(start_s=0.0, end_s=5.0), Section(start_s=5.0, end_s=12.0)]
     done, _ = assembled(sections, only_voice, only_band)
-    assert np.array_equal(done.mix, VOICES["vocals"] + BANDS["backing"])
+    assert np.array_equal(done.vocals, VOICES["vocals"])
+    assert np.array_equal(done.backing, BANDS["backing"])
 
 
 def test_the_stems_are_left_as_they_are() -> None:
     before = {role: samples.copy() for role, samples in VOICES.items()}
     assembled(turns())
     assert all(np.array_equal(VOICES[role], samples) for role, samples in before.items())
+
+
+def test_gains_are_heard_in_what_is_put_together() -> None:
+    quiet = {role: layer_of(samples) * 0.5 for role, samples in VOICES.items()}
+    loud = {role: layer_of(samples) for role, samples in BANDS.items()}
+    done = assemble(quiet, loud, turns(), BEATS_S, lambda _: None)
+    plain, _ = assembled(turns())
+    np.testing.assert_allclose(done.vocals[:, :], 0.5 * plain.vocals, rtol=1e-6)
+
+
+def test_the_result_may_lie_on_disk(tmp_path: Path) -> None:
+    on_tape, _ = assembled(turns(), blank=on_disk(tmp_path))
+    plain, _ = assembled(turns())
+    assert np.array_equal(on_tape.vocals, plain.vocals)
+    assert np.array_equal(on_tape.backing, plain.backing)

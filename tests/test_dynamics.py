@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from pipeline.dynamics import MOST_RIDE_DB, duck, level_frames
+from pipeline import dynamics
+from pipeline.dynamics import MOST_RIDE_DB
+from pipeline.layers import layer_of
 from pipeline.loudness import vocals_to_backing_lu
 from pipeline.types import SAMPLE_RATE
 from tests.songs import sine
@@ -32,6 +34,14 @@ def phrases(*levels_db: float | None, phrase_s: float = 4.0) -> Signal:
         for level in levels_db
     ]
     return np.concatenate(parts, axis=1)
+
+
+def level_frames(vocals: Signal, backing: Signal, wanted_lu: float) -> Signal:
+    return dynamics.level_frames(layer_of(vocals), layer_of(backing), wanted_lu)[:, :]
+
+
+def duck(accompaniment: Signal, vocals: Signal, depth_db: float) -> Signal:
+    return dynamics.duck(layer_of(accompaniment), layer_of(vocals), depth_db)[:, :]
 
 
 def rms_db(signal: Signal, start_s: float, stop_s: float) -> float:
@@ -124,8 +134,15 @@ def test_what_never_sounds_together_stays_as_it_is(length: int, silent: str) -> 
 
 
 def test_ducking_by_nothing_gives_the_input() -> None:
-    backing = pink(2.0, rms_db=-20.0)
-    assert duck(backing, sine(440.0, 2.0, peak=0.3), 0.0) is backing
+    backing = layer_of(pink(2.0, rms_db=-20.0))
+    assert dynamics.duck(backing, layer_of(sine(440.0, 2.0, peak=0.3)), 0.0) is backing
+
+
+def test_ducking_goes_on_from_the_gain_that_a_layer_has() -> None:
+    backing, vocals = pink(3.0, rms_db=-20.0), sine(440.0, 3.0, peak=0.3)
+    halved = dynamics.duck(layer_of(backing) * 0.5, layer_of(vocals), 6.0)
+    np.testing.assert_allclose(halved[:, :], 0.5 * duck(backing, vocals, 6.0), atol=1e-6)
+    np.testing.assert_allclose(halved.power, layer_of(halved[:, :]).power)
 
 
 @pytest.mark.parametrize("depth_db", [3.0, 6.0])

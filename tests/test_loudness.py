@@ -9,14 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.gains import along, knots
 from pipeline.loudness import (
+    gated_lufs,
     integrated_lufs,
     limiting_gain,
+    measure,
+    measure_with_peaks,
     short_term_lufs,
     sounding,
     true_peak_dbtp,
     vocals_to_backing_lu,
 )
+from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song, sine
 
@@ -40,6 +45,15 @@ def noise(duration_s: float, level: float, seed: int = 0) -> Signal:
 
 def silence(duration_s: float) -> Signal:
     return np.zeros((2, round(duration_s * SAMPLE_RATE)), dtype=np.float32)
+
+
+def limited(samples: Signal, ceiling_dbtp: float) -> Signal:
+    """Return the limiter's gain for every sample."""
+    _, peaks = measure_with_peaks(blocks(samples))
+    gain = limiting_gain(peaks, ceiling_dbtp)
+    assert gain.shape == (knots(samples.shape[1]),)
+    assert gain.dtype == np.float32
+    return along(gain, 0, samples.shape[1])
 
 
 @pytest.mark.parametrize("lufs", [-40.0, -23.0, -14.0, -3.0])
@@ -80,6 +94,31 @@ def test_a_composed_song_is_as_loud_as_it_was_made() -> None:
 )
 def test_what_has_no_loudness_is_minus_infinity(samples: Signal) -> None:
     assert integrated_lufs(samples) == float("-inf")
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 11.87])
+@pytest.mark.parametrize("start_s", [0.0, 2.0])
+def test_loudness_agrees_with_pyloudnorm(seconds: float, start_s: float) -> None:
+    song = short_song(11, bpm=112.0, drift=0.0).mixture
+    samples = song[:, round(start_s * SAMPLE_RATE) : round((start_s + seconds) * SAMPLE_RATE)]
+    expected = pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(samples.T)
+    assert integrated_lufs(samples) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_gain_can_be_applied_to_the_power_instead() -> None:
+    samples = short_song(11, bpm=112.0, drift=0.0).mixture
+    assert gated_lufs(measure(samples) * 0.25) == pytest.approx(
+        integrated_lufs(samples * np.float32(0.5)), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("size", [1, 440, 44_100, 100_000])
+def test_what_is_measured_does_not_depend_on_the_blocks(size: int) -> None:
+    samples = noise(0.05 if size == 1 else 3.0, 0.1)
+    power, peaks = measure_with_peaks(blocks(samples, size))
+    assert power == pytest.approx(measure(samples), rel=1e-3)
+    assert peaks == pytest.approx(measure_with_peaks([samples])[1], rel=1e-3)
+    assert len(peaks) == knots(samples.shape[1]) - 1
 
 
 @pytest.mark.parametrize("level", [0.001, 0.05])
@@ -141,7 +180,7 @@ def test_no_true_peak_passes_the_limiter(
     samples = noise(1.0, 0.1, seed)
     samples[:, np.random.default_rng(seed).integers(0, SAMPLE_RATE, spikes)] += 0.9
     samples *= np.float32(10.0 ** (level_db / 20.0))
-    gain = limiting_gain(samples, ceiling_dbtp)
+    gain = limited(samples, ceiling_dbtp)
     assert gain.shape == (SAMPLE_RATE,)
     assert gain.dtype == np.float32
     assert gain.min() > 0
@@ -151,13 +190,13 @@ def test_no_true_peak_passes_the_limiter(
 
 def test_the_limiter_leaves_alone_what_is_below_the_ceiling() -> None:
     samples = sine(440.0, 1.0, peak=0.5) * np.hanning(SAMPLE_RATE).astype(np.float32)
-    assert limiting_gain(samples, -1.0) == pytest.approx(1.0, abs=1e-6)
+    assert limited(samples, -1.0) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_limiter_touches_only_the_neighbourhood_of_a_peak() -> None:
     samples = silence(1.0)
     samples[:, SAMPLE_RATE // 2] = 2.0
-    gain = limiting_gain(samples, -1.0)
+    gain = limited(samples, -1.0)
     changed = np.flatnonzero(gain < 0.9999)
     assert abs(changed - SAMPLE_RATE // 2).max() < 0.015 * SAMPLE_RATE
     # It comes down before the peak and has no jump that would click.

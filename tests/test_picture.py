@@ -15,7 +15,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from pipeline.errors import OutputError
-from pipeline.mix import Layers
+from pipeline.gains import flat
+from pipeline.layers import Layer, Layers
 from pipeline.picture import (
     BACKING,
     MIX,
@@ -83,6 +84,15 @@ def steady(length_s: float) -> Signal:
     return np.broadcast_to(np.float32(0.1), (2, round(length_s * SAMPLE_RATE)))
 
 
+def layers_of(vocals: Signal, backing: Signal) -> Layers:
+    """Layers whose power nobody asks for."""
+    heard = [
+        Layer(samples=samples, raw_power=np.zeros(0), gain=flat(samples.shape[1]))
+        for samples in (vocals, backing)
+    ]
+    return Layers(vocals=heard[0], backing=heard[1])
+
+
 def outcome(
     grid: BeatGrid | None = None,
     *,
@@ -113,9 +123,8 @@ def card(
     vocals: Signal | None = None,
     backing: Signal | None = None,
 ) -> Pixels:
-    layers = Layers(
-        vocals=silence() if vocals is None else vocals,
-        backing=silence() if backing is None else backing,
+    layers = layers_of(
+        silence() if vocals is None else vocals, silence() if backing is None else backing
     )
     return look(draw_card(result, layers, folder / "card.png"))
 
@@ -162,7 +171,7 @@ def test_card_is_a_png_of_the_promised_size_with_clear_corners(tmp_path: Path) -
 
 
 def test_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: Path) -> None:
-    layers = Layers(vocals=late(), backing=sine(110.0, LENGTH_S, peak=0.3))
+    layers = layers_of(late(), sine(110.0, LENGTH_S, peak=0.3))
     first = draw_card(outcome(), layers, tmp_path / "first.png").read_bytes()
     song = draw_spectrogram(late(), "Song", tmp_path / "song.png").read_bytes()
     style = {
@@ -276,7 +285,7 @@ def test_no_samples_at_all(tmp_path: Path) -> None:
 
 def test_a_quarter_of_an_hour_takes_no_more_memory_than_the_picture(tmp_path: Path) -> None:
     length_s = 900.0
-    layers = Layers(vocals=steady(length_s), backing=steady(length_s))
+    layers = layers_of(steady(length_s), steady(length_s))
     result = outcome(length_s=length_s)
     tracemalloc.start()
     path = draw_card(result, layers, tmp_path / "card.png")
@@ -419,7 +428,7 @@ def test_voices_that_cancel_each_other_leave_nothing_of_the_mix() -> None:
 def test_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    layers = Layers(vocals=silence(0.1), backing=silence(0.1))
+    layers = layers_of(silence(0.1), silence(0.1))
     path = tmp_path / place
     with pytest.raises(OutputError, match=rf"{path.name} cannot be written: .*\. Choose another"):
         draw_card(outcome(), layers, path)
@@ -431,6 +440,6 @@ def test_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
 def test_an_older_picture_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     path = tmp_path / "card.png"
     path.write_text("old")
-    assert draw_card(outcome(), Layers(vocals=silence(), backing=silence()), path) == path
+    assert draw_card(outcome(), layers_of(silence(), silence()), path) == path
     assert look(path).shape == (HEIGHT, WIDTH, 4)
     assert list(tmp_path.iterdir()) == [path]
