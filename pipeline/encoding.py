@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
-import warnings
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +17,11 @@ import soundfile as sf
 
 from pipeline.errors import OutputError, StageError
 from pipeline.names import clean_name, clean_text, clock
+from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE, Stage
 
-with warnings.catch_warnings():  # pydub warns where PATH has no ffmpeg; find_ffmpeg() sees to that
-    warnings.simplefilter("ignore")
-    import pydub
-    import pydub.exceptions
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeline.types import Signal
+    from pipeline.tapes import Sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +31,17 @@ class _Lossy:
     muxer: str
     codec: str
     ladder_kbps: tuple[int, ...]
+    ample: tuple[str, ...] = ()  # options for bit rates with which quality is no question
 
 
 _LOSSY = {
     ".mp3": _Lossy(
-        muxer="mp3", codec="libmp3lame", ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64)
+        muxer="mp3",
+        codec="libmp3lame",
+        ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64),
+        # Without LAME's noise shaping, in two thirds of the time: against the masked threshold
+        # there is 0.1 dB more noise at 256 kbit/s, but 0.6 dB more at 128.
+        ample=("-compression_level", "7"),
     ),
     ".ogg": _Lossy(
         muxer="ogg", codec="libvorbis", ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64)
@@ -49,6 +49,7 @@ _LOSSY = {
     ".opus": _Lossy(muxer="opus", codec="libopus", ladder_kbps=(192, 160, 128, 96, 80, 64, 48)),
     ".m4a": _Lossy(muxer="ipod", codec="aac", ladder_kbps=(256, 224, 192, 160, 128, 96, 80, 64)),
 }
+_AMPLE_KBPS = 224
 _LOSSLESS = {".flac": "FLAC", ".wav": "WAV"}
 
 FORMATS = (*(key[1:] for key in _LOSSY), *(key[1:] for key in _LOSSLESS))
@@ -56,22 +57,24 @@ FORMATS = (*(key[1:] for key in _LOSSY), *(key[1:] for key in _LOSSLESS))
 
 
 def encode(
-    samples: Signal,
+    samples: Sound,
     path: Path,
     *,
     title: str,
     artist: str = "",
     max_bytes: int | None = None,
 ) -> Path:
-    """Write a signal as an audio file in the format that the extension names.
+    """Write a sound as an audio file in the format that the extension names.
 
-    The file appears whole or not at all. flac and wav have 24 bits; the others take the best bit
+    The file appears whole or not at all. It is read a second at a time, once for each bit rate
+    that is tried. flac and wav have 24 bits; the others take the best bit
     rate that stays inside `max_bytes`.
 
     Parameters
     ----------
     samples
-        float32, shape (2, n), 44 100 Hz; what lies outside [-1, 1] is clipped.
+        float32, shape (2, n), 44 100 Hz, or what reads like it; what lies outside [-1, 1] is
+        clipped.
     path
         Where to write; its extension is one of `FORMATS`. An existing file is replaced.
     title, artist
@@ -145,44 +148,51 @@ def _too_big(shown: str, extension: str, length_s: float, max_bytes: int) -> Out
     )
 
 
-def _write_lossless(samples: Signal, target: Path, tags: dict[str, str]) -> None:
+def _write_lossless(sound: Sound, target: Path, tags: dict[str, str]) -> None:
     name = os.fsencode(target)  # soundfile would insist on a folder's name being UTF-8
     with sf.SoundFile(
         name, "w", SAMPLE_RATE, 2, format=_LOSSLESS[target.suffix], subtype="PCM_24"
     ) as file:
         for key, value in tags.items():
             setattr(file, key, value)
-        file.write(samples.T)
+        for block in blocks(sound):
+            file.write(block.T)
 
 
-def _write_lossy(samples: Signal, target: Path, tags: dict[str, str], kbps: int) -> None:
+def _write_lossy(sound: Sound, target: Path, tags: dict[str, str], kbps: int) -> None:
+    """Feed ffmpeg, block by block, with as much as it takes."""
+    with (target.parent / "log").open("w+b") as log:
+        command = _command(target, tags, kbps)
+        with subprocess.Popen(  # noqa: S603 - our own words, and tags that stand behind their key
+            command, cwd=target.parent, stdin=subprocess.PIPE, stdout=log, stderr=log
+        ) as ffmpeg:
+            try:
+                _feed(sound, ffmpeg)
+            except BaseException:
+                ffmpeg.kill()
+                raise
+        if ffmpeg.returncode:
+            log.seek(0)
+            raise StageError(Stage.ENCODE, log.read().decode(errors="replace")[-2000:])
+
+
+def _command(target: Path, tags: dict[str, str], kbps: int) -> list[str]:
     encoder = _LOSSY[target.suffix]
-    segment = pydub.AudioSegment(
-        _pcm32(samples), sample_width=4, frame_rate=SAMPLE_RATE, channels=2
-    )
-    segment.converter = find_ffmpeg()
+    source = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "2", "-i", "pipe:0"]
+    named = [word for key, value in tags.items() for word in ("-metadata", f"{key}={value}")]
+    coded = ["-f", encoder.muxer, "-c:a", encoder.codec, "-b:a", f"{kbps}k"]
+    coded += encoder.ample if kbps >= _AMPLE_KBPS else ()
+    # A bare name in its own folder: nothing in the path can be taken for an option or a protocol.
+    return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, f"file:{target.name}"]
+
+
+def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> None:
+    if ffmpeg.stdin is None:
+        raise ValueError("ffmpeg must have a pipe to its standard input")
     try:
-        with _litter_in(target.parent), target.open("wb+") as file:
-            segment.export(
-                file, format=encoder.muxer, codec=encoder.codec, bitrate=f"{kbps}k", tags=tags
-            )
-    except pydub.exceptions.CouldntEncodeError as error:
-        raise StageError(Stage.ENCODE, str(error)[-2000:]) from error
-
-
-def _pcm32(samples: Signal) -> bytes:
-    # The largest float32 below 1: 1.0 itself would overflow the integers.
-    clipped = np.clip(samples.T, -1.0, np.float32(1.0 - 2.0**-24))
-    clipped *= np.float32(2.0**31)
-    return clipped.astype("<i4").tobytes()
-
-
-@contextmanager
-def _litter_in(folder: Path) -> Iterator[None]:
-    """Let temporary files that are made meanwhile lie in a folder: pydub forgets its own."""
-    before = tempfile.tempdir
-    tempfile.tempdir = str(folder)
-    try:
-        yield
+        with suppress(BrokenPipeError):  # it has given up, and says why when it ends
+            for block in blocks(sound):
+                ffmpeg.stdin.write(np.clip(block.T, -1.0, 1.0, dtype="<f4", order="C").data)
     finally:
-        tempfile.tempdir = before
+        with suppress(BrokenPipeError):
+            ffmpeg.stdin.close()
