@@ -7,16 +7,22 @@ the network, where it was asked.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.mono import RATE, spectrogram
+
+if TYPE_CHECKING:
+    from pipeline.mono import Mono
+
 Array: TypeAlias = npt.NDArray[np.float64]
+Feature: TypeAlias = npt.NDArray[np.float32]
 
 _HOP = 1024
 _WINDOW = 8192  # 372 ms at 22.05 kHz: tells neighbouring bass notes apart
-_BLOCK = 1024  # frames a block, 48 s: the spectrogram of a long song never exists as a whole
 _BASS_HZ = (38.0, 260.0)
 
 # Weight of each change over so many beats, and of each band's accent, in standard deviations.
@@ -30,15 +36,14 @@ _CLEARLY = 1.0  # songs whose beats are right lie 1.4 and more on the other side
 _THREE = 0.35  # by how much three beats must beat four, since most songs have four
 
 
-Features: TypeAlias = tuple[Array, Array, Array]
-"""Pitch classes, pitch classes of the bass, log mel levels; shapes (12 or 40, frames)."""
+Features: TypeAlias = tuple[Feature, Feature, Feature]
+"""Pitch classes, pitch classes of the bass, log mel levels; float32, shapes (12 or 40, frames)."""
 
 
 def find_bars(
     beats_s: Array,
     accents: Array,
     features: Features,
-    rate_hz: int,
     openings: Array | None = None,
 ) -> tuple[int, int]:
     """Find the metre and the first downbeat.
@@ -51,8 +56,6 @@ def find_bars(
         Onset strength at each beat in a low, a middle and a high band, shape (3, beats).
     features
         What `bar_features` says of the song.
-    rate_hz
-        The sampling rate that it was given.
     openings
         How likely the network takes each beat for a downbeat, shape (beats,); None where it was
         not asked.
@@ -62,7 +65,7 @@ def find_bars(
     tuple
         Beats in a bar, 3 or 4, and the index of the first downbeat.
     """
-    evidence = _evidence(beats_s, accents, features, rate_hz)
+    evidence = _evidence(beats_s, accents, features)
     if openings is not None:
         evidence = evidence + _OPENING * standardised(openings)
     return bars_of(evidence)
@@ -80,17 +83,17 @@ def bars_of(evidence: Array) -> tuple[int, int]:
     return max(contrasts, key=lambda bars: contrasts[bars])
 
 
-def starts_between_beats(halves_s: Array, accents: Array, features: Features, rate_hz: int) -> bool:
+def starts_between_beats(halves_s: Array, accents: Array, features: Features) -> bool:
     """Whether bars clearly start between the beats that were found.
 
     Parameters
     ----------
     halves_s
         Beats, which have even numbers, and the times halfway between them, shape (n,).
-    accents, features, rate_hz
+    accents, features
         See `find_bars`.
     """
-    contrasts = _contrasts(_evidence(halves_s, accents, features, rate_hz, parts=2), parts=2)
+    contrasts = _contrasts(_evidence(halves_s, accents, features, parts=2), parts=2)
     on, off = (max(c for (_, at), c in contrasts.items() if at % 2 == odd) for odd in (0, 1))
     return off > on + _CLEARLY
 
@@ -110,12 +113,10 @@ def _contrasts(evidence: Array, *, parts: int = 1) -> dict[tuple[int, int], floa
     return contrasts
 
 
-def _evidence(
-    beats_s: Array, accents: Array, features: Features, rate_hz: int, *, parts: int = 1
-) -> Array:
+def _evidence(beats_s: Array, accents: Array, features: Features, *, parts: int = 1) -> Array:
     """How much each beat looks like a downbeat; the grid may count parts of beats."""
     harmony, bass, timbre = features
-    edges = np.clip(np.round(beats_s * rate_hz / _HOP).astype(int), 0, harmony.shape[1])
+    edges = np.clip(np.round(beats_s * RATE / _HOP).astype(int), 0, harmony.shape[1])
     total = np.zeros(len(beats_s))
     for feature, weights in ((harmony, _HARMONY), (bass, _BASS)):
         for reach, weight in weights.items():
@@ -130,45 +131,44 @@ def _evidence(
     return total
 
 
-def bar_features(mono: npt.NDArray[np.float32], rate_hz: int) -> Features:
+def bar_features(mono: Mono) -> Features:
     """Describe harmony, bass and timbre of a song over time.
 
     Parameters
     ----------
     mono
-        The song, float32, shape (n,).
-    rate_hz
-        Its sampling rate.
+        The song, float32, shape (n,), at `pipeline.mono.RATE`.
     """
+    bank = _bank()
+    rows = np.empty((bank.shape[1], 1 + len(mono) // _HOP), dtype=np.float32)
+    for part, magnitudes in spectrogram(mono, _WINDOW, _HOP):
+        rows[:, part] = (np.square(magnitudes, out=magnitudes) @ bank).T
+    timbre = rows[24:]
+    np.log1p(100.0 * np.sqrt(timbre), out=timbre)
+    return _relative(rows[:12]), _relative(rows[12:24]), timbre
+
+
+@lru_cache(maxsize=1)
+def _bank() -> Feature:
+    """Pitch classes, those of the bass, and mel bands; shape (bins, 12 + 12 + 40)."""
     import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
 
-    pitch_classes = librosa.filters.chroma(sr=rate_hz, n_fft=_WINDOW, tuning=0.0)
-    hz = librosa.fft_frequencies(sr=rate_hz, n_fft=_WINDOW)
+    pitch_classes = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
+    hz = librosa.fft_frequencies(sr=RATE, n_fft=_WINDOW)
     low = (hz >= _BASS_HZ[0]) & (hz <= _BASS_HZ[1])
-    mel = librosa.filters.mel(sr=rate_hz, n_fft=_WINDOW, n_mels=40)
-    banks = np.vstack([pitch_classes, pitch_classes * low, mel]).astype(np.float32)
-    padded = np.pad(mono, _WINDOW // 2)
-    frames = 1 + len(mono) // _HOP
-    blocks = []
-    for start in range(0, frames, _BLOCK):
-        stop = min(frames, start + _BLOCK)
-        part = padded[start * _HOP : (stop - 1) * _HOP + _WINDOW]
-        spectrum = librosa.stft(part, n_fft=_WINDOW, hop_length=_HOP, center=False)
-        blocks.append(banks @ np.abs(spectrum) ** 2)
-    power = np.concatenate(blocks, axis=1).astype(np.float64)
-    timbre = np.log1p(100.0 * np.sqrt(power[24:]))
-    return _relative(power[:12]), _relative(power[12:24]), timbre
+    mel = librosa.filters.mel(sr=RATE, n_fft=_WINDOW, n_mels=40)
+    return np.vstack([pitch_classes, pitch_classes * low, mel]).astype(np.float32).T
 
 
-def _relative(power: Array) -> Array:
+def _relative(power: Feature) -> Feature:
     """Share of each frame's strongest pitch class; what is nearly silent stays small."""
     strongest = power.max(axis=0)
     return np.asarray(power / np.maximum(strongest, 1e-4 * power.max() + 1e-12))
 
 
-def _around(feature: Array, edges: npt.NDArray[Any], reach: int) -> tuple[Array, Array]:
+def _around(feature: Feature, edges: npt.NDArray[Any], reach: int) -> tuple[Array, Array]:
     """Mean of a feature over so many beats before and after each; shapes (rows, beats)."""
-    sums = np.cumsum(np.pad(feature, ((0, 0), (1, 0))), axis=1)
+    sums = np.cumsum(np.pad(feature, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
     index = np.arange(len(edges))
     before = edges[np.maximum(index - reach, 0)]
     after = np.append(edges, feature.shape[1])[np.minimum(index + reach, len(edges))]

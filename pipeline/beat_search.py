@@ -7,14 +7,20 @@ strength, and what the network makes of the song where it was asked.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 import scipy.ndimage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Array: TypeAlias = npt.NDArray[np.float64]
+Curve: TypeAlias = npt.NDArray[np.float32]
 Steps: TypeAlias = npt.NDArray[np.int64]
+Table: TypeAlias = npt.NDArray[np.float32]
 
 SLOWEST_BPM, FASTEST_BPM = 55.0, 215.0
 """Tempi that are looked for."""
@@ -34,7 +40,7 @@ _SUREST = 3.0  # beyond, the word on one frame would outweigh a tempo
 _READINESS = 1.0  # added, since a beat that nobody plays is a beat still
 
 
-def search_beats(onset: Array, fps: float, chance: Array | None = None) -> Steps:
+def search_beats(onset: Curve, fps: float, chance: Curve | None = None) -> Steps:
     """Find the best chain of beats.
 
     Parameters
@@ -55,12 +61,24 @@ def search_beats(onset: Array, fps: float, chance: Array | None = None) -> Steps
     periods = _periods(fps)
     weight = np.sqrt(periods / 50.0)  # between one vote a beat and one vote a second
     usual = _PRIOR * _octaves_off(periods, fps) ** 2
-    again = _PERIODICITY * _periodicity(onset, periods, fps)
-    gain = weight * (onset[:, None] - usual + again - _EMPTY_BEAT)
-    if chance is not None:
-        odds = np.log(chance + 1e-6) - np.log1p(1e-6 - chance) + _READINESS
-        gain += _WORD * np.clip(odds, -_SUREST, _SUREST)[:, None]
-    return _best_chain(gain, _jumps(periods) * weight[:, None], periods)
+    step = round(2.0 * fps)
+    again = _PERIODICITY * _periodicity(onset, periods, fps, step)
+    merit = (weight * (again - usual - _EMPTY_BEAT)).astype(np.float32)
+    weight = weight.astype(np.float32)
+    odds = None if chance is None else _WORD * _log_odds(chance)
+
+    def gain(start: int, stop: int) -> Table:
+        here = slice(start, stop)
+        table: Table = weight * onset[here, None] + merit[np.arange(start, stop) // step]
+        return table if odds is None else table + odds[here, None]
+
+    jump = (_jumps(periods) * weight[:, None]).astype(np.float32)
+    return _best_chain(gain, len(onset), jump, periods)
+
+
+def _log_odds(chance: Curve) -> Curve:
+    odds = np.log(chance + 1e-6) - np.log1p(1e-6 - chance) + _READINESS
+    return np.asarray(np.clip(odds, -_SUREST, _SUREST), dtype=np.float32)
 
 
 def _periods(fps: float) -> Steps:
@@ -77,29 +95,56 @@ def _jumps(periods: Steps) -> Array:
     return np.asarray(-_JUMP * slack**2)  # one frame of rounding is free
 
 
-def _best_chain(gain: Array, jump: Array, periods: Steps) -> Steps:
-    """Chain of frames whose gains add up to most; `gain` of shape (frames, periods) is used up."""
-    came_from = np.full(gain.shape, -1, dtype=np.int16)
-    score = gain
-    for t in range(int(periods[0]), len(score)):
-        reach = int(np.searchsorted(periods, t, side="right"))
-        chains = score[t - periods[:reach]] + jump[:reach]
-        best = chains.argmax(axis=1)
-        score[t, :reach] += chains[np.arange(reach), best]
-        came_from[t, :reach] = best
-    tail = max(0, len(score) - int(periods[-1]))
-    t = tail + int(score[tail:].max(axis=1).argmax())
-    state = int(score[t].argmax())
-    chain = [t]
-    while came_from[t, state] >= 0:
-        t, state = t - int(periods[state]), int(came_from[t, state])
-        chain.append(t)
+def _best_chain(
+    gain: Callable[[int, int], Table], frames: int, jump: Table, periods: Steps
+) -> Steps:
+    """Find the chain of frames whose gains add up to most.
+
+    No beat depends on those less than the shortest period before it, so that as many frames are
+    decided at once.
+
+    Parameters
+    ----------
+    gain
+        What a beat on each frame of a range is worth at each period, shape (range, periods).
+    frames
+        How many there are.
+    jump
+        What it costs to go on with a period after another, shape (new, old).
+    periods
+        In frames, rising by one.
+    """
+    shortest, longest = int(periods[0]), int(periods[-1])
+    came_from = np.empty((frames, len(periods)), dtype=np.min_scalar_type(len(periods)))
+    # Best sums of the last frames if the chain goes on with each period; nothing before the song.
+    ahead = np.zeros((longest, len(periods)), dtype=np.float32)
+    last = np.full((longest, len(periods)), -np.inf, dtype=np.float32)
+    back = np.arange(shortest)[:, None] + longest - periods
+    for start in range(0, frames, shortest):
+        stop = min(start + shortest, frames)
+        score = gain(start, stop) + ahead[back[: stop - start], np.arange(len(periods))]
+        chains = score[:, None, :] + jump
+        best = chains.argmax(axis=2)
+        came_from[start:stop] = best
+        best_sums = np.take_along_axis(chains, best[:, :, None], axis=2)[:, :, 0]
+        ahead = np.concatenate([ahead[stop - start :], best_sums])
+        last = np.concatenate([last[stop - start :], score])
+    row, state = np.unravel_index(last.argmax(), last.shape)
+    return _trace(frames - longest + int(row), int(state), came_from, periods)
+
+
+def _trace(end: int, state: int, came_from: npt.NDArray[Any], periods: Steps) -> Steps:
+    """Follow a chain back from its last frame and period; frame numbers, rising."""
+    chain = [end]
+    while (before := chain[-1] - int(periods[state])) >= 0:
+        state = int(came_from[before, state])
+        chain.append(before)
     return np.asarray(chain[::-1], dtype=np.int64)
 
 
-def _periodicity(onset: Array, periods: Steps, fps: float) -> Array:
-    """Local autocorrelation at 1, 2, 3 and 4 beat periods; shape (frames, periods), at most 1."""
-    width, step = round(12.0 * fps), round(2.0 * fps)
+def _periodicity(onset: Curve, periods: Steps, fps: float, step: int) -> Array:
+    """Local autocorrelation at 1, 2, 3 and 4 beat periods, at most 1; a row every `step` frames."""
+    width = round(12.0 * fps)
     taper = np.hanning(width)
     bias = _autocorrelation(taper)
     padded = np.pad(onset - onset.mean(), width // 2)
@@ -114,13 +159,11 @@ def _periodicity(onset: Array, periods: Steps, fps: float) -> Array:
             lags = periods * beats
             row += share * np.where(lags < 0.8 * width, similar[np.minimum(lags, width - 1)], 0.0)
         rows.append(row / 3.5)
-    blocks = np.minimum(np.arange(len(onset)) // step, len(rows) - 1)
-    table: Array = np.asarray(rows)[blocks]
-    return table
+    return np.asarray(rows)
 
 
 def _autocorrelation(signal: Array) -> Array:
     """Autocorrelation from lag 0 on, 1 at lag 0; same length as the signal."""
-    spectrum = np.fft.rfft(signal, 2 * len(signal))
-    result = np.fft.irfft(np.abs(spectrum) ** 2)[: len(signal)]
+    size = scipy.fft.next_fast_len(2 * len(signal), real=True)
+    result = scipy.fft.irfft(np.abs(scipy.fft.rfft(signal, size)) ** 2, size)[: len(signal)]
     return np.asarray(result / (result[0] + 1e-9))

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
-import soxr
 
 from pipeline.bars import bar_features, find_bars, starts_between_beats
 from pipeline.beat_search import FASTEST_BPM, SLOWEST_BPM, search_beats
+from pipeline.mono import RATE, level_of, narrow
 from pipeline.neural_beats import FPS, beat_activations
-from pipeline.onsets import LOUDEST, RATE, Onsets, onset_at, onset_bands
-from pipeline.types import SAMPLE_RATE, BeatGrid
+from pipeline.onsets import LOUDEST, Onsets, onset_at, onset_bands
+from pipeline.types import BeatGrid
 
 if TYPE_CHECKING:
     from pipeline.bars import Features
+    from pipeline.mono import Mono
     from pipeline.neural_beats import Activations
+    from pipeline.onsets import Curve
     from pipeline.types import Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -50,13 +52,13 @@ _CLEARLY = 1.0  # surer between the beats than on them
 _LIBROSA_LATE_S = 0.04  # median over 34 songs with known beats
 
 
-def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
+def track_beats(samples: Signal | Mono, method: str = "auto") -> BeatGrid:
     """Find the beats and bars of a song.
 
     Parameters
     ----------
     samples
-        The full mix: float32, shape (2, n), 44 100 Hz.
+        The full mix: float32, shape (2, n), 44 100 Hz, or what `pipeline.mono.narrow` makes of it.
     method
         Who looks for the pulse: "neural" is the network together with onsets, "onsets" this
         module without the network, "librosa" librosa's tracker (Ellis 2007), "auto" what is best:
@@ -76,8 +78,8 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
         raise ValueError(
             f"There is no way to find beats named {method}: use {' or '.join(METHODS)}."
         )
-    mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
-    if mono.shape[0] < 2 * RATE or not np.any(mono):
+    mono = narrow(samples)
+    if mono.shape[0] < 2 * RATE or not level_of(mono):
         return BeatGrid()
     coarse = onset_bands(mono, _HOP, _WINDOW)
     if coarse.movement < _STANDSTILL:
@@ -86,17 +88,16 @@ def track_beats(samples: Signal, method: str = "auto") -> BeatGrid:
     rough = _librosa_beats(mono) if method == "librosa" else _chain(coarse, heard)
     if len(rough) < 4:
         return BeatGrid()
-    fine = onset_bands(mono, _FINE_HOP, _FINE_WINDOW)
     duration_s = mono.shape[0] / RATE
-    beats = _refine(rough, fine, duration_s)
-    features = bar_features(mono, RATE)
+    beats = _refine(rough, onset_bands(mono, _FINE_HOP, _FINE_WINDOW), duration_s)
+    features = bar_features(mono)
     if heard is None:
         beats = _without_off_beats(beats, coarse)
         beats = _on_the_beat(beats, coarse, features, duration_s)
     else:
         beats = _as_heard(beats, heard.beat, duration_s)
     openings = None if heard is None else _chance_at(beats, heard.downbeat)
-    beats_per_bar, first = find_bars(beats, onset_at(beats, coarse), features, RATE, openings)
+    beats_per_bar, first = find_bars(beats, onset_at(beats, coarse), features, openings)
     return BeatGrid(
         beats_s=tuple(beats.tolist()),
         downbeats_s=tuple(beats[first::beats_per_bar].tolist()),
@@ -111,18 +112,18 @@ def _chain(bands: Onsets, heard: Activations | None) -> Array:
     onset, chance = np.minimum(bands.mixed, LOUDEST), None
     if heard is not None:
         at_s = np.arange(len(onset)) / bands.fps
-        chance = np.interp(at_s, np.arange(len(heard.beat)) / FPS, heard.beat)
+        chance = np.interp(at_s, np.arange(len(heard.beat)) / FPS, heard.beat).astype(np.float32)
     return search_beats(onset, bands.fps, chance) / bands.fps
 
 
-def _chance_at(beats: Array, chance: npt.NDArray[np.float32]) -> Array:
+def _chance_at(beats: Array, chance: Curve) -> Array:
     """Highest chance within 30 ms of each beat; shape (beats,)."""
     near = scipy.ndimage.maximum_filter1d(chance.astype(np.float64), 3)
     frames = np.round(beats * FPS).astype(int)
     return np.asarray(near[np.clip(frames, 0, len(near) - 1)])
 
 
-def _librosa_beats(mono: npt.NDArray[np.float32]) -> Array:
+def _librosa_beats(mono: Mono) -> Array:
     """Beats as librosa finds them, moved back by its lateness; in seconds."""
     import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
 
@@ -151,7 +152,7 @@ def _refine(beats: Array, fine: Onsets, duration_s: float) -> Array:
     straight = _click_track(times, clarity, duration_s)
     trust = clarity
     for _ in range(3):
-        smooth = np.asarray([_local_curve(times, trust, i) for i in range(len(times))])
+        smooth = _smoothed(times, trust)
         trust = clarity / (1.0 + ((times - smooth) / 0.010) ** 2)
     rising = np.concatenate([[True], np.diff(np.maximum.accumulate(smooth)) > 0.05])
     smooth = smooth[rising & (smooth >= 0) & (smooth < duration_s)]
@@ -204,15 +205,21 @@ def _click_track(times: Array, clarity: Array, duration_s: float) -> Array:
     return np.asarray(np.maximum(0.0, origin + np.arange(first, last + 1) * period))
 
 
-def _local_curve(times: Array, trust: Array, i: int, spread: float = 4.0) -> float:
-    """Value at beat `i` of the parabola through its neighbours, weighted by a Gaussian over beats.
+def _smoothed(times: Array, trust: Array, spread: float = 4.0) -> Array:
+    """Value at each beat of the parabola through its neighbours, weighted by a Gaussian over beats.
 
     A line would cut the corners of a tempo that wanders, by tens of milliseconds in a slow song.
     """
-    low, high = max(0, i - 12), min(len(times), i + 13)
-    x = np.arange(low, high) - float(i)
-    weight = trust[low:high] * np.exp(-0.5 * (x / spread) ** 2)
-    return float(np.polyfit(x, times[low:high], 2, w=np.sqrt(weight))[-1])
+    steps = np.arange(-12, 13)
+    near = np.arange(len(times))[:, None] + steps
+    inside = (near >= 0) & (near < len(times))
+    near = np.clip(near, 0, len(times) - 1)
+    weight = inside * trust[near] * np.exp(-0.5 * (steps / spread) ** 2)
+    # Weighted least squares of all beats at once; what counts of each solution is its constant.
+    powers = (steps[:, None] / spread) ** np.arange(3)
+    normal = np.einsum("bs,si,sj->bij", weight, powers, powers)
+    away = np.einsum("bs,bs,si->bi", weight, times[near] - times[:, None], powers)
+    return np.asarray(times + np.linalg.solve(normal, away[:, :, None])[:, 0, 0])
 
 
 def _without_off_beats(beats: Array, bands: Onsets) -> Array:
@@ -240,7 +247,7 @@ def _on_the_beat(beats: Array, bands: Onsets, features: Features, duration_s: fl
     if len(beats) < 8 or 0.5 * period < 60.0 / FASTEST_BPM:
         return beats
     halves = np.sort(np.concatenate([beats, beats[:-1] + 0.5 * np.diff(beats)]))
-    if not starts_between_beats(halves, onset_at(halves, bands), features, RATE):
+    if not starts_between_beats(halves, onset_at(halves, bands), features):
         return beats
     return _moved(beats, duration_s)
 
@@ -253,7 +260,7 @@ def _moved(beats: Array, duration_s: float) -> Array:
     return np.asarray(moved[(moved >= 0) & (moved < duration_s)])
 
 
-def _as_heard(beats: Array, chance: npt.NDArray[np.float32], duration_s: float) -> Array:
+def _as_heard(beats: Array, chance: Curve, duration_s: float) -> Array:
     """Count twice or half as fast, or move to the other foot, where the network clearly says so.
 
     The search goes by onsets first, since the network's word on single beats is weak in music

@@ -16,16 +16,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
+from pipeline.mono import RATE, Mono, level_of, spectrogram
 from pipeline.runtime import load_onnxruntime
 
-Mono: TypeAlias = npt.NDArray[np.float32]
 Spectra: TypeAlias = npt.NDArray[np.float32]
 Corners: TypeAlias = npt.NDArray[np.float64]
-
-RATE = 22_050
-"""Hz; what the network hears."""
 
 HOP = 441
 """Samples from one frame to the next: 20 ms. Refinement makes up for it."""
@@ -46,7 +42,8 @@ _PITCH_WINDOW = 4096  # 186 ms: bins of 5.4 Hz
 _LOWEST_HZ, _HIGHEST_HZ = 30.0, 10_000.0
 _LOWEST_NOTE = 28  # MIDI: the bass guitar's low E, 41 Hz; 64 semitones above is 1.6 kHz
 _COMPRESSION = 100.0  # 40 dB below the song's mean level a sound still shows
-_BLOCK = 2048  # frames, 41 s: the spectrogram of a long song never exists as a whole
+_AT_ONCE = 5120  # frames, 102 s, that the network hears: it needs 8 kB for each
+_MARGIN = 526  # frames that an answer depends on, to either side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,8 +70,31 @@ def beat_activations(mono: Mono) -> Activations:
     mono
         The full mix: float32, shape (n,), at `RATE`; not empty.
     """
-    beat, downbeat = _session(MODEL).run(None, {"spectra": spectra(mono)[None]})[0][0]
-    return Activations(beat=beat, downbeat=downbeat)
+    seen = spectra(mono)
+    frames = seen.shape[1]
+    said = np.empty((2, frames), dtype=np.float32)
+    for start in _starts(frames):
+        stop = min(start + _AT_ONCE, frames)
+        answer = _ask(seen[:, start:stop])
+        # The next part overwrites what the end of this one did not know enough for.
+        sure = _MARGIN if start else 0
+        said[:, start + sure : stop] = answer[:, sure:]
+    return Activations(beat=said[0], downbeat=said[1])
+
+
+def _starts(frames: int) -> list[int]:
+    """Return the first frames of the parts that the network hears, all as long if there are many.
+
+    Each begins two margins before the end of the last.
+    """
+    last = max(0, frames - _AT_ONCE)
+    return [*range(0, last, _AT_ONCE - 2 * _MARGIN), last]
+
+
+def _ask(seen: Spectra) -> Spectra:
+    """Return what the network says of spectra of shape (`ROWS`, frames): shape (2, frames)."""
+    answer: Spectra = _session(MODEL).run(None, {"spectra": seen[None]})[0][0]
+    return answer
 
 
 @lru_cache(maxsize=1)
@@ -101,27 +121,18 @@ def spectra(mono: Mono) -> Spectra:
         Compressed magnitudes relative to the song's mean level; float32, shape (`ROWS`,
         1 + n // `HOP`), `STROKES` rows first, each from low to high.
     """
-    level = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if len(mono) else 0.0
-    even = mono / np.float32(level + 1e-9)
-    parts = [
-        _filtered(even, _stroke_bank(), _STROKE_WINDOW),
-        _filtered(even, _pitch_bank(), _PITCH_WINDOW),
-    ]
-    return np.asarray(np.log1p(np.float32(_COMPRESSION) * np.concatenate(parts)))
-
-
-def _filtered(mono: Mono, bank: Spectra, window: int) -> Spectra:
-    """Magnitude in each filter of a bank of shape (rows, bins), frame by frame; (rows, frames)."""
-    taper = np.hanning(window + 1)[:-1]
-    taper = (taper * 2.0 / taper.sum()).astype(np.float32)
-    padded = np.pad(mono, window // 2)
-    frames = 1 + len(mono) // HOP
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, window)[::HOP]
-    out = np.empty((len(bank), frames), dtype=np.float32)
-    for start in range(0, frames, _BLOCK):
-        block = pieces[start : start + _BLOCK] * taper
-        out[:, start : start + len(block)] = bank @ np.abs(scipy.fft.rfft(block)).T
-    return out
+    seen = np.empty((ROWS, 1 + len(mono) // HOP), dtype=np.float32)
+    gain = np.float32(_COMPRESSION / (level_of(mono) + 1e-9))
+    for rows, bank, window in (
+        (seen[:STROKES], _stroke_bank(), _STROKE_WINDOW),
+        (seen[STROKES:], _pitch_bank(), _PITCH_WINDOW),
+    ):
+        used = int(np.flatnonzero(bank.any(axis=0))[-1]) + 1
+        # A tone has its own amplitude under any window.
+        filters = gain * bank[:, :used].T / np.float32(window / 4.0)
+        for frames, magnitudes in spectrogram(mono, window, HOP):
+            np.log1p((magnitudes[:, :used] @ filters).T, out=rows[:, frames])
+    return seen
 
 
 def _stroke_bank() -> Spectra:

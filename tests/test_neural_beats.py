@@ -4,22 +4,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import soxr
 
 from pipeline.bars import find_bars
 from pipeline.beat_search import search_beats
 from pipeline.beats import _as_heard
+from pipeline.mono import RATE, narrow
 from pipeline.neural_beats import (
     FPS,
     HOP,
     MODEL,
-    RATE,
     ROWS,
     STROKES,
+    _ask,
     beat_activations,
     spectra,
 )
-from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song
 from tests.test_laws import loaded_by
 
@@ -79,7 +78,7 @@ def test_long_songs_are_read_block_by_block_without_seams() -> None:
 @pytest.mark.parametrize(("bpm", "beats_per_bar"), [(96.0, 4), (132.0, 3)])
 def test_beats_and_downbeats_stand_out(bpm: float, beats_per_bar: int) -> None:
     song = short_song(21, bpm=bpm, beats_per_bar=beats_per_bar)
-    mono = soxr.resample(song.mixture.mean(axis=0), SAMPLE_RATE, RATE)
+    mono = narrow(song.mixture)
     heard = beat_activations(mono)
     assert heard.beat.shape == heard.downbeat.shape == (1 + len(mono) // HOP,)
     assert heard.beat.min() >= 0.0
@@ -148,9 +147,9 @@ def test_an_unsure_network_changes_nothing() -> None:
 
 
 def test_the_search_follows_the_network_where_onsets_say_nothing() -> None:
-    onset = np.ones(2000)
+    onset = np.ones(2000, dtype=np.float32)
     beats = np.arange(50, 1950, 60)
-    chance = np.full(2000, 0.02)
+    chance = np.full(2000, 0.02, dtype=np.float32)
     chance[beats] = 0.9
     found = search_beats(onset, 100.0, chance)
     assert np.median(np.diff(found)) == 60
@@ -159,7 +158,16 @@ def test_the_search_follows_the_network_where_onsets_say_nothing() -> None:
 
 def test_bars_begin_where_the_network_hears_them() -> None:
     beats_s = np.arange(0.5, 40.0, 0.5)
-    even = np.ones((12, 1 + round(40 * RATE / 1024)))
+    even = np.ones((12, 1 + round(40 * RATE / 1024)), dtype=np.float32)
     openings = np.where(np.arange(len(beats_s)) % 3 == 2, 0.9, 0.1)
     accents = np.ones((3, len(beats_s)))
-    assert find_bars(beats_s, accents, (even, even, even), RATE, openings) == (3, 2)
+    assert find_bars(beats_s, accents, (even, even, even), openings) == (3, 2)
+
+
+def test_the_network_says_of_parts_what_it_says_of_the_whole() -> None:
+    mono = np.random.default_rng(4).standard_normal(105 * RATE).astype(np.float32)
+    mono *= np.sin(np.arange(len(mono)) * np.pi / (RATE / 2)).astype(np.float32) ** 8
+    heard = beat_activations(mono)
+    whole = _ask(spectra(mono))
+    assert heard.beat.max() > 0.5
+    np.testing.assert_allclose(np.stack([heard.beat, heard.downbeat]), whole, atol=1e-4)
