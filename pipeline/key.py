@@ -12,19 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soxr
 
-from pipeline.types import SAMPLE_RATE, Key
+from pipeline.constant_q import OCTAVES, constant_q
+from pipeline.mono import RATE, level_of, narrow, spectrogram
+from pipeline.types import Key
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from pipeline.mono import Mono
     from pipeline.types import Mode, Signal
 
-    Mono = npt.NDArray[np.float32]
     Profile = npt.NDArray[np.floating[Any]]
-
-RATE = 22_050
 
 _PROFILES: dict[Mode, tuple[float, ...]] = {
     "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
@@ -48,54 +47,46 @@ and 0.29; songs whose key is found right 0.61 and more.
 SURE = 0.04
 """Confidence from which a key is worth a transposition."""
 
-_HOP = 2048
 _BINS = 3  # a semitone; the outer two catch vibrato
-_OCTAVES = 7
 _COMPRESSION = 30.0
-_TUNING_WINDOW = 8192
-_TUNING_BLOCK = 30 * RATE
+_TUNING_WINDOW, _TUNING_HOP = 8192, 2048
+_PEAK = 0.1  # of the frame's strongest bin
 _TUNING_HZ = (150.0, 1500.0)  # below, a semitone is too few hertz; above, overtones mislead
 _IN_TUNE = 0.15
 
 
-def find_key(samples: Signal) -> Key | None:
-    """Find the key of a song.
+def find_pitch(samples: Signal | Mono) -> tuple[Key | None, float]:
+    """Find the key of a song and how far its instruments are tuned from A = 440 Hz.
 
     Parameters
     ----------
     samples
-        float32, shape (2, n), 44 100 Hz.
+        float32, shape (2, n), 44 100 Hz, or what `pipeline.mono.narrow` makes of it.
 
     Returns
     -------
-    Key or None
-        None for silence and for sounds without pitch.
+    tuple
+        The key, None for silence and for sounds without pitch; and the semitones above (below,
+        when negative) the nearest note of the usual scale, in [-0.5, 0.5), 0 when the sound has no
+        pitch or no common tuning.
     """
-    mono = _mono(samples)
-    return None if mono is None else key_of_profile(_pitch_classes(mono, _tuning(mono)))
-
-
-def find_tuning(samples: Signal) -> float:
-    """Find how far a song's instruments are tuned from A = 440 Hz.
-
-    Parameters
-    ----------
-    samples
-        float32, shape (2, n), 44 100 Hz.
-
-    Returns
-    -------
-    float
-        Semitones above (below, when negative) the nearest note of the usual scale, in
-        [-0.5, 0.5); 0 when the sound has no pitch or no common tuning.
-    """
-    mono = _mono(samples)
-    tuning = 0.0 if mono is None else _tuning(mono)
-    if mono is None or not tuning:
-        return 0.0
+    mono = narrow(samples)
+    if len(mono) < RATE or not level_of(mono):
+        return None, 0.0
+    tuning = _tuning(mono)
     key = key_of_profile(_pitch_classes(mono, tuning))
     # The shell of a drum rings on a pitch of its own.
-    return tuning if key is not None and key.confidence > 0.0 else 0.0
+    return key, tuning if key is not None and key.confidence > 0.0 else 0.0
+
+
+def find_key(samples: Signal | Mono) -> Key | None:
+    """Find the key of a song: see `find_pitch`."""
+    return find_pitch(samples)[0]
+
+
+def find_tuning(samples: Signal | Mono) -> float:
+    """Find how far a song's instruments are tuned from A = 440 Hz: see `find_pitch`."""
+    return find_pitch(samples)[1]
 
 
 def key_of_profile(profile: Profile) -> Key | None:
@@ -126,32 +117,16 @@ def key_of_profile(profile: Profile) -> Key | None:
     return replace(best, confidence=float(tonality * np.clip(fits[best] - rival, 0.0, 1.0)))
 
 
-def _mono(samples: Signal) -> Mono | None:
-    """Both channels at `RATE`; None for silence and for less than a second."""
-    mono: Mono = soxr.resample(samples.mean(axis=0), SAMPLE_RATE, RATE)
-    return mono if mono.shape[0] >= RATE and np.any(mono) else None
-
-
 def _pitch_classes(mono: Mono, tuning: float) -> Profile:
     """Mean strength of C, Db, ... B; shape (12,)."""
-    import librosa  # noqa: PLC0415 - half a second that a caller without keys need not pay
-
     bins = 12 * _BINS
-    level = np.abs(
-        librosa.cqt(
-            mono,
-            sr=RATE,
-            hop_length=_HOP,
-            fmin=librosa.note_to_hz("C1"),
-            n_bins=_OCTAVES * bins,
-            bins_per_octave=bins,
-            tuning=_BINS * tuning,
-        )
-    )
-    level = np.log1p(_COMPRESSION / level.max() * level)
-    loudness = level.sum(axis=0)
-    of_bins = (level / (loudness + 0.05 * loudness.mean())).mean(axis=1)
-    octave = of_bins.reshape(_OCTAVES, bins).sum(axis=0)
+    level = constant_q(mono, bins, tuning)
+    level *= _COMPRESSION / level.max()
+    np.log1p(level, out=level)
+    loudness = level.sum(axis=1)
+    # Every moment counts the same, but for those that are nearly silent.
+    of_bins = (1.0 / (loudness + 0.05 * loudness.mean())) @ level
+    octave = of_bins.reshape(OCTAVES, bins).sum(axis=0)
     # The outer bins of a semitone lie between two notes: they count half.
     blurred = octave + 0.5 * (np.roll(octave, 1) + np.roll(octave, -1))
     return np.asarray(blurred[::_BINS])
@@ -159,22 +134,18 @@ def _pitch_classes(mono: Mono, tuning: float) -> Profile:
 
 def _tuning(mono: Mono) -> float:
     """Circular mean of how far spectral peaks are from the notes of A = 440 Hz."""
-    import librosa  # noqa: PLC0415 - see _pitch_classes
-
+    per_hz = _TUNING_WINDOW / RATE
+    low, high = (int(np.ceil(hz * per_hz)) for hz in _TUNING_HZ)
     total, weight = 0j, 1e-9
-    for start in range(0, len(mono), _TUNING_BLOCK):
-        pitches, levels = librosa.piptrack(
-            y=mono[start : start + _TUNING_BLOCK],
-            sr=RATE,
-            n_fft=_TUNING_WINDOW,
-            hop_length=_HOP,
-            fmin=_TUNING_HZ[0],
-            fmax=_TUNING_HZ[1],
-            threshold=0.1,
-        )
-        heard = pitches > 0
-        strength = np.sqrt(levels[heard], dtype=np.float64)
-        semitones = 12.0 * np.log2(pitches[heard] / 440.0)
+    for _, magnitudes in spectrogram(mono, _TUNING_WINDOW, _TUNING_HOP):
+        below, here, above = (magnitudes[:, low + k : high + k] for k in (-1, 0, 1))
+        least = _PEAK * magnitudes.max(axis=1, keepdims=True)
+        peaks = np.nonzero((here > least) & (here > below) & (here >= above))
+        # The top of the parabola through a peak and its neighbours.
+        slope, bend = 0.5 * (above[peaks] - below[peaks]), 2.0 * here[peaks]
+        bend -= above[peaks] + below[peaks]
+        strength = np.sqrt(here[peaks] + 0.5 * slope**2 / bend, dtype=np.float64)
+        semitones = 12.0 * np.log2((low + peaks[1] + slope / bend) / per_hz / 440.0)
         total += np.sum(strength * np.exp(2j * np.pi * semitones))
         weight += float(strength.sum())
     if abs(total) < _IN_TUNE * weight:
