@@ -8,29 +8,27 @@ tempo can be compared position by position.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from pipeline.grids import time_at
-from pipeline.types import SAMPLE_RATE
+from pipeline.mono import RATE, narrow, spectrogram
 
 if TYPE_CHECKING:
+    from pipeline.mono import Mono
     from pipeline.types import BeatGrid, Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
-Mono: TypeAlias = npt.NDArray[np.float32]
-Bank: TypeAlias = npt.NDArray[np.float32]
+Curves: TypeAlias = npt.NDArray[np.float32]
 
-RATE = 22_050
 STEPS = 4
 """Parts of a beat in which the rhythm is counted: sixteenths."""
 
 _HOP, _WINDOW = 1024, 4096  # for what sounds: a semitone apart from 200 Hz on
 _FAST_HOP, _FAST_WINDOW = 512, 1024  # for when it begins: at 200 BPM a sixteenth is 75 ms
-_BLOCK = 1024  # frames at a time, which keeps memory flat
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 10_000.0
 _N_BANDS = 20
 _SILENT = 1e-3  # beats 30 dB below the loudest say nothing of how loud a stem is
@@ -65,13 +63,13 @@ class BeatFeatures:
         return total
 
 
-def beat_features(stem: Signal, grid: BeatGrid) -> BeatFeatures:
+def beat_features(stem: Signal | Mono, grid: BeatGrid) -> BeatFeatures:
     """Measure a stem on the beats of its song.
 
     Parameters
     ----------
     stem
-        float32, shape (2, n), 44 100 Hz.
+        float32, shape (2, n), 44 100 Hz, or what `pipeline.mono.narrow` makes of it.
     grid
         The song's grid; at least two beats; each lasts until the next, the last as long as those
         before it.
@@ -81,18 +79,14 @@ def beat_features(stem: Signal, grid: BeatGrid) -> BeatFeatures:
     BeatFeatures
         One column a beat.
     """
-    import librosa  # noqa: PLC0415 - half a second that only a merge needs to pay
-
-    mono = soxr.resample(stem.mean(axis=0), SAMPLE_RATE, RATE)
+    mono = narrow(stem)
     edges = time_at(grid, np.arange(len(grid.beats_s) + 1.0))
-    pitches = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
-    sound = _per_step(_filtered(mono, np.vstack([pitches, _mel(_WINDOW)]), _HOP), edges, _HOP)
+    sound = _per_step(_sound(mono), edges, _HOP)
     chroma, bands = sound[:12], sound[12:]
     loud = _loud(bands)
-    fast = np.log1p(1e3 * _filtered(mono, _mel(_FAST_WINDOW), _FAST_HOP) / loud)
-    flux = np.maximum(0.0, np.diff(fast, axis=1, prepend=fast[:, :1])).sum(axis=0)
+    flux = _flux(mono, loud)
     sixteenths = time_at(grid, (np.arange(STEPS * len(grid.beats_s) + 1) - 0.5) / STEPS)
-    onsets = _per_step(flux[None], sixteenths, _FAST_HOP).reshape(-1, STEPS).T
+    onsets = _per_step(flux, sixteenths, _FAST_HOP).reshape(-1, STEPS).T
     return BeatFeatures(
         chroma=_standardised(np.log1p(10.0 * chroma / _loud(chroma))),
         onsets=onsets / (onsets.mean() + _TINY),
@@ -106,36 +100,53 @@ def _loud(rows: Array) -> float:
     return float(np.percentile(level[level >= _SILENT * level.max()], 90)) + _TINY
 
 
-def _mel(window: int) -> Bank:
-    import librosa  # noqa: PLC0415 - see above
+def _sound(mono: Mono) -> Curves:
+    """Power of each pitch class and in each band, frame by frame; shape (12 + 20, frames)."""
+    bank = _sound_bank()
+    rows = np.empty((bank.shape[1], 1 + len(mono) // _HOP), dtype=np.float32)
+    for part, magnitudes in spectrogram(mono, _WINDOW, _HOP):
+        rows[:, part] = (np.square(magnitudes, out=magnitudes) @ bank).T
+    return rows
 
-    return np.asarray(
-        librosa.filters.mel(
-            sr=RATE, n_fft=window, n_mels=_N_BANDS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
-        )
+
+def _flux(mono: Mono, loud: float) -> Curves:
+    """Rise of the level in all bands from frame to frame; shape (1, frames)."""
+    bank = _mel(_FAST_WINDOW) * np.float32(1e3 / loud)
+    out = np.empty((1, 1 + len(mono) // _FAST_HOP), dtype=np.float32)
+    last = None
+    for part, magnitudes in spectrogram(mono, _FAST_WINDOW, _FAST_HOP):
+        level = np.log1p(np.square(magnitudes, out=magnitudes) @ bank)
+        before = level[:1] if last is None else last
+        rise = np.diff(level, axis=0, prepend=before)
+        out[0, part] = np.maximum(0.0, rise).sum(axis=1)
+        last = level[-1:]
+    return out
+
+
+@lru_cache(maxsize=1)
+def _sound_bank() -> Curves:
+    """Make filters of the pitch classes, then of the bands; shape (bins, 12 + 20)."""
+    import librosa  # noqa: PLC0415 - half a second that only a merge needs to pay
+
+    pitches = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
+    return np.hstack([pitches.T.astype(np.float32), _mel(_WINDOW)])
+
+
+@lru_cache(maxsize=2)
+def _mel(window: int) -> Curves:
+    """Make filters of the bands; shape (bins, 20)."""
+    import librosa  # noqa: PLC0415 - as above
+
+    bank = librosa.filters.mel(
+        sr=RATE, n_fft=window, n_mels=_N_BANDS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
     )
+    return np.asarray(bank.T, dtype=np.float32)
 
 
-def _filtered(mono: Mono, bank: Bank, hop: int) -> Array:
-    """Power in each filter of a bank of shape (rows, bins), frame by frame; (rows, frames)."""
-    import librosa  # noqa: PLC0415 - see above
-
-    window = 2 * (bank.shape[1] - 1)
-    padded = np.pad(mono, window // 2)
-    frames = 1 + len(mono) // hop
-    parts = []
-    for first in range(0, frames, _BLOCK):
-        count = min(_BLOCK, frames - first)
-        part = padded[first * hop : (first + count - 1) * hop + window]
-        spectrum = librosa.stft(part, n_fft=window, hop_length=hop, center=False)
-        parts.append(bank @ np.abs(spectrum) ** 2)
-    return np.concatenate(parts, axis=1, dtype=np.float64)
-
-
-def _per_step(frames: Array, edges_s: Array, hop: int) -> Array:
+def _per_step(frames: Curves, edges_s: Array, hop: int) -> Array:
     """Mean of the frames between one edge and the next; shape (rows, edges - 1)."""
     at = np.clip(np.round(edges_s * RATE / hop).astype(int), 0, frames.shape[1])
-    sums = np.cumsum(np.pad(frames, ((0, 0), (1, 0))), axis=1)
+    sums = np.cumsum(np.pad(frames, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
     ends = np.minimum(np.maximum(at[1:], at[:-1] + 1), frames.shape[1])
     starts = np.minimum(at[:-1], ends)
     return np.asarray((sums[:, ends] - sums[:, starts]) / np.maximum(1, ends - starts))
