@@ -8,12 +8,15 @@ whether it stands in the middle as lead voices do, and for how long.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import scipy.fft
 import scipy.ndimage
 import scipy.signal
 
+from pipeline.tapes import stretches
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
     from pipeline.types import Signal, Spans
 
     Curve: TypeAlias = npt.NDArray[np.float64]
+    Weights: TypeAlias = npt.NDArray[np.float32]
     Flags: TypeAlias = npt.NDArray[np.bool_]
 
 GRAIN = 2_205
 """Samples, 50 ms: one decision is made for each such piece."""
+
+_STRETCH = 120  # grains at a time, 6 s: what is made of them stays in the processor's cache
+_BAND_HZ = (150.0, 8000.0)
+_SOFTEST_DB = -80.0
 
 _SMOOTH = 13  # grains, 0.65 s: the shortest phrase worth a decision
 _SECOND = 20  # grains
@@ -90,7 +98,7 @@ def find_sung(vocals: Signal, accompaniment: Signal) -> Spans:
     Spans
         Passages of at least half a second, breaths of up to 0.6 s included.
     """
-    if not vocals.any():
+    if not any(stretch.any() for _, (stretch,) in stretches(vocals)):
         return ()
     flags = where_sung(vocals, accompaniment)
     whole = scipy.ndimage.binary_dilation(flags, np.ones(2 * _LOST + 1))
@@ -102,9 +110,8 @@ def find_sung(vocals: Signal, accompaniment: Signal) -> Spans:
 
 
 def _gather(vocals: Signal, accompaniment: Signal) -> _Evidence:
-    voice_db = _band_levels(vocals.mean(axis=0))
-    side_db = _band_levels((vocals[0] - vocals[1]) / 2)
-    clear = _smooth(voice_db - _band_levels(accompaniment.mean(axis=0)))
+    voice_db, side_db, band_db = _levels(vocals, accompaniment)
+    clear = _smooth(voice_db - band_db)
     spotless = np.maximum(clear - _SPOTLESS_DB, 0.0)
     level, spread = _smooth(voice_db), _smooth(np.maximum(side_db - voice_db, _NO_SIDE_DB))
     level -= np.percentile(level, 90)
@@ -115,13 +122,36 @@ def _gather(vocals: Signal, accompaniment: Signal) -> _Evidence:
     return _Evidence(score=score + _PER_LEVEL_DB * spotless, clear_db=clear)
 
 
-def _band_levels(signal: Signal) -> Curve:
-    """Return the level from 150 to 8000 Hz of each grain, in dB; never below -80."""
-    band = scipy.signal.butter(2, (150.0, 8000.0), "bandpass", fs=SAMPLE_RATE, output="sos")
-    filtered = scipy.signal.sosfilt(band.astype(np.float32), signal)
-    grains = np.pad(filtered, (0, -len(filtered) % GRAIN)).reshape(-1, GRAIN)
-    power = np.einsum("gs,gs->g", grains, grains).astype(np.float64) / GRAIN
-    return np.asarray(10.0 * np.log10(power + 1e-8))
+def _levels(vocals: Signal, accompaniment: Signal) -> tuple[Curve, Curve, Curve]:
+    """Levels of the voice's middle, of its sides, and of the band's middle, grain by grain."""
+    count = -(-vocals.shape[-1] // GRAIN)
+    levels = np.empty((3, count))
+    for where, (voice, band) in stretches(vocals, accompaniment, size=_STRETCH * GRAIN):
+        part = slice(where.start // GRAIN, min(count, where.start // GRAIN + _STRETCH))
+        levels[0, part] = _band_levels(0.5 * (voice[0] + voice[1]))
+        levels[1, part] = _band_levels(0.5 * (voice[0] - voice[1]))
+        levels[2, part] = _band_levels(0.5 * (band[0] + band[1]))
+    return levels[0], levels[1], levels[2]
+
+
+def _band_levels(channel: Signal) -> Curve:
+    """Level from 150 to 8000 Hz of each grain of a channel of shape (n,), in dB; at least -80."""
+    grains = np.pad(channel, (0, -len(channel) % GRAIN)).reshape(-1, GRAIN)
+    taper, weights = _listening()
+    magnitudes = np.abs(scipy.fft.rfft(grains * taper))
+    power = (np.square(magnitudes, out=magnitudes) @ weights).astype(np.float64)
+    return np.asarray(10.0 * np.log10(power + 10.0 ** (_SOFTEST_DB / 10.0)))
+
+
+@lru_cache(maxsize=1)
+def _listening() -> tuple[Weights, Weights]:
+    """Taper of a grain, and what each bin of its power spectrum adds to its level."""
+    taper = scipy.signal.windows.tukey(GRAIN, 0.25)
+    band = scipy.signal.butter(2, _BAND_HZ, "bandpass", fs=SAMPLE_RATE, output="sos")
+    hz = scipy.fft.rfftfreq(GRAIN, 1.0 / SAMPLE_RATE)
+    passed = np.abs(scipy.signal.sosfreqz(band, hz, fs=SAMPLE_RATE)[1]) ** 2
+    weights = 2.0 * passed / (GRAIN * np.sum(taper**2))
+    return taper.astype(np.float32), weights.astype(np.float32)
 
 
 def _smooth(levels: Curve, size: int = _SMOOTH) -> Curve:
