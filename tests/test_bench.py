@@ -177,7 +177,8 @@ def test_the_tables_in_markdown() -> None:
     assert "| first merge / only the balance changed, mp3 | >= 30x | 28.33x | NOT MET |" in text
     assert "| 180 s | this pipeline | 8.00 (7.00 to 9.00) | 3 | 1.00x | 2.67 |" in text
     assert "| 600 s | warm Separator | skipped: needs 17 GB | 0 |  |  |" in text
-    assert "| 180 s | this pipeline | separate 4.50 |" in text
+    assert "| by | stage | 180 s songs |" in text
+    assert "| this pipeline | separate | 4.50 |" in text
     assert "| 180 s | float32 (default) | 15.00 | 740 | 8.22 | 1.82x |" in text
     assert "| 180 s | mp3 | same songs again | 0.500 | 17.00x |" in text
     assert "| resident memory when idle, MB | 50 (50 to 51) |" in text

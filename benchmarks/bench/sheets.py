@@ -69,7 +69,7 @@ def as_table(sheet: Sheet) -> Table:
     """Lay a sheet out for the screen."""
     table = Table(title=sheet.title, caption=sheet.note or None, title_justify="left")
     for number, column in enumerate(sheet.head):
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+        table.add_column(column, justify="right" if number else "left")
     for row in sheet.rows:
         table.add_row(*row)
     return table
@@ -123,19 +123,28 @@ def _time_row(row: Merges, results: Results) -> tuple[str, ...]:
 
 
 def _stages(results: Results) -> Sheet:
-    rows = [row for row in results.merges if row.parts]
+    rows = {(row.peer, row.length_s): row.parts for row in results.merges if row.parts}
+    lengths_s = sorted({length_s for _, length_s in rows})
+    stages = dict.fromkeys(
+        (peer, stage) for (peer, _), parts in rows.items() for part in parts for stage in part
+    )
     return Sheet(
         title="Seconds by stage",
-        head=("songs of", "by", "stages"),
+        head=("by", "stage", *(f"{length_s} s songs" for length_s in lengths_s)),
         rows=tuple(
-            (f"{row.length_s} s", row.peer, ", ".join(_stage_medians(row.parts))) for row in rows
+            (
+                peer,
+                stage,
+                *(_stage_median(rows.get((peer, length_s), ()), stage) for length_s in lengths_s),
+            )
+            for peer, stage in stages
         ),
         note="Stages that run side by side add up to more than the whole.",
     )
 
 
-def _stage_medians(parts: Sequence[dict[str, float]]) -> list[str]:
-    return [f"{stage} {statistics.median(part[stage] for part in parts):.2f}" for stage in parts[0]]
+def _stage_median(parts: Sequence[dict[str, float]], stage: str) -> str:
+    return shown(median([part[stage] for part in parts if stage in part]))
 
 
 def _separation(results: Results) -> Sheet:
@@ -175,8 +184,8 @@ def _memory(results: Results) -> Sheet:
         ),
         note="Of a fresh process that loads the network, warms up with two other songs and does "
         "its runs: the kernel's high-water mark, and the sum over the process and its children, "
-        "looked at every 50 ms. MB are 10^6 bytes. Of the stock command, the larger of its two "
-        "processes' figures.",
+        "looked at every 50 ms, in which memory that they share counts for each. MB are 10^6 "
+        "bytes. Of the stock command, the larger of its two processes' figures.",
     )
 
 
