@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipeline.tapes import blocks, cut, in_memory, mapped, on_disk, release, stretches
+from pipeline.tapes import (
+    blocks,
+    cut,
+    file_of,
+    in_memory,
+    mapped,
+    on_disk,
+    release,
+    stretches,
+)
 
 if TYPE_CHECKING:
     from pipeline.types import Signal
@@ -47,6 +56,22 @@ def test_releasing_keeps_what_was_written_and_frees_the_memory(tmp_path: Path) -
     release(signal[:, 100:200])  # a part of it stands for the whole
     assert _resident_bytes() < before - 6 * LENGTH
     assert np.array_equal(signal, _ramp(LENGTH))
+
+
+def test_another_array_can_show_the_same_file(tmp_path: Path) -> None:
+    signal = on_disk(tmp_path)(1000)
+    signal[:] = _ramp(1000)
+    file = file_of(signal)
+    assert file is not None
+    again = mapped(file, 1000)
+    again[:, 500:] = 0.0
+    assert np.array_equal(signal[:, :500], _ramp(1000)[:, :500])
+    assert not signal[:, 500:].any()
+    assert file_of(signal[:, 1:]) is None
+    assert file_of(in_memory(1000)) is None
+    del signal
+    with pytest.raises(OSError, match="Bad file"):
+        mapped(file, 1000)
 
 
 def test_releasing_a_signal_in_memory_changes_nothing() -> None:

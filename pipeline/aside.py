@@ -1,0 +1,201 @@
+"""A second process for the work that would keep the first from doing anything else.
+
+Signalsmith's stretcher lets no other thread of its process run. The layers of a mash-up are warped
+side by side all the same where one of them is warped aside, from and into files that both processes
+map: no samples are copied.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline.denoise import denoise
+from pipeline.errands import send
+from pipeline.facts import to_facts
+from pipeline.tapes import file_of, in_memory
+from pipeline.types import SAMPLE_RATE
+from pipeline.warp import warp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.denoise import Method
+    from pipeline.tapes import Blank
+    from pipeline.types import LayerPlan, OnFraction, Signal
+
+
+class AsideError(RuntimeError):
+    """Work in the second process failed, or the process died."""
+
+
+class Aside:
+    """Does the work of a few stages in a second process, one piece of work at a time.
+
+    The process starts at once and stays until `close`, or until this process ends in whatever
+    way. It has no work of its own: signals in memory are worked on in this process. Methods may be
+    called from any thread; one waits for the other.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """The second process's id, or None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the second process; work that comes later starts another."""
+        with self._turn:
+            self._end()
+
+    def warp(
+        self,
+        stem: Signal,
+        layer: LayerPlan,
+        length_s: float,
+        on_fraction: OnFraction,
+        *,
+        keep_formants: bool = False,
+        blank: Blank = in_memory,
+    ) -> Signal:
+        """Do as `pipeline.warp.warp` does.
+
+        Raises
+        ------
+        AsideError
+            The work failed, told with its cause, or the second process died.
+        MemoryError
+            The second process needed more memory than there is.
+        """
+        out = blank(round(length_s * SAMPLE_RATE))
+        files = _files(stem, out)
+        if files is None:
+            return warp(
+                stem,
+                layer,
+                length_s,
+                on_fraction,
+                keep_formants=keep_formants,
+                blank=lambda _: out,
+            )
+        options = {"layer": to_facts(layer), "length_s": length_s, "keep_formants": keep_formants}
+        self._do("warp", options, (stem, out), files, on_fraction)
+        return out
+
+    def denoise(
+        self,
+        vocals: Signal,
+        accompaniment: Signal,
+        amount: float,
+        method: Method = "mask",
+        on_fraction: OnFraction = lambda _: None,
+        *,
+        blank: Blank = in_memory,
+    ) -> Signal:
+        """Do as `pipeline.denoise.denoise` does.
+
+        Raises
+        ------
+        AsideError
+            The work failed, told with its cause, or the second process died.
+        MemoryError
+            The second process needed more memory than there is.
+        """
+        if amount == 0.0:
+            return vocals
+        out = blank(vocals.shape[1])
+        files = _files(vocals, accompaniment, out)
+        if files is None:
+            return denoise(vocals, accompaniment, amount, method, on_fraction, blank=lambda _: out)
+        options = {"amount": amount, "method": method}
+        self._do("denoise", options, (vocals, accompaniment, out), files, on_fraction)
+        return out
+
+    def _do(
+        self,
+        errand: str,
+        options: Mapping[str, Any],
+        signals: Sequence[Signal],
+        files: Sequence[int],
+        on_fraction: OnFraction,
+    ) -> None:
+        lengths = [signal.shape[1] for signal in signals]
+        with self._turn:
+            line = self._start()
+            finished = False
+            try:
+                send(line, {"errand": errand, "lengths": lengths, "options": options}, files)
+                _listen(line, on_fraction)
+                finished = True
+            except ConnectionError as error:
+                raise _death() from error
+            finally:
+                if not finished:  # called off, failed or dead: the next piece of work starts afresh
+                    self._end()
+
+    def _start(self) -> socket.socket:
+        """Return the line to the second process, which is started where there is none."""
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        if self._line is None:
+            self._line, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "pipeline.errands"],
+                    cwd=Path(__file__).parents[1],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+        return self._line
+
+    def _end(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._line = None
+
+
+def _files(*signals: Signal) -> list[int] | None:
+    """Return the files that the signals are mapped from; None where one of them is in memory."""
+    files = [file for signal in signals if (file := file_of(signal)) is not None]
+    return files if len(files) == len(signals) else None
+
+
+def _listen(line: socket.socket, on_fraction: OnFraction) -> None:
+    """Hand on what the second process tells until it has finished."""
+    with line.makefile("rb") as lines:
+        for text in lines:
+            if not text.endswith(b"\n"):
+                break
+            message = json.loads(text)
+            if "finished" in message:
+                return
+            if "error" in message:
+                error = (MemoryError if message["memory"] else AsideError)(message["error"])
+                error.add_note("In the second process:\n" + message["trace"])
+                raise error
+            on_fraction(message["fraction"])
+    raise _death()
+
+
+def _death() -> AsideError:
+    return AsideError("the second process died")
