@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,15 +163,16 @@ def _write_lossy(sound: Sound, target: Path, tags: dict[str, str], kbps: int) ->
     """Feed ffmpeg, block by block, with as much as it takes."""
     with (target.parent / "log").open("w+b") as log:
         command = _command(target, tags, kbps)
-        with subprocess.Popen(  # noqa: S603 - our own words, and tags that stand behind their key
-            command, cwd=target.parent, stdin=subprocess.PIPE, stdout=log, stderr=log
-        ) as ffmpeg:
-            try:
-                _feed(sound, ffmpeg)
-            except BaseException:
-                ffmpeg.kill()
-                raise
-        if ffmpeg.returncode:
+        with (
+            subprocess.Popen(  # noqa: S603 - our own words; tags stand behind their keys
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log
+            ) as ffmpeg,
+            ExitStack() as undo,
+        ):
+            undo.callback(ffmpeg.kill)
+            whole = _feed(sound, ffmpeg)
+            undo.pop_all()
+        if ffmpeg.returncode or not whole:
             log.seek(0)
             raise StageError(Stage.ENCODE, log.read().decode(errors="replace")[-2000:])
 
@@ -182,17 +183,21 @@ def _command(target: Path, tags: dict[str, str], kbps: int) -> list[str]:
     named = [word for key, value in tags.items() for word in ("-metadata", f"{key}={value}")]
     coded = ["-f", encoder.muxer, "-c:a", encoder.codec, "-b:a", f"{kbps}k"]
     coded += encoder.ample if kbps >= _AMPLE_KBPS else ()
-    # A bare name in its own folder: nothing in the path can be taken for an option or a protocol.
-    return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, f"file:{target.name}"]
+    # Whatever the path begins with, it is not taken for an option or another protocol.
+    return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, f"file:{target}"]
 
 
-def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> None:
+def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> bool:
+    """Return whether it has taken everything; if not, it has given up and says why."""
     if ffmpeg.stdin is None:
         raise ValueError("ffmpeg must have a pipe to its standard input")
     try:
-        with suppress(BrokenPipeError):  # it has given up, and says why when it ends
-            for block in blocks(sound):
-                ffmpeg.stdin.write(np.clip(block.T, -1.0, 1.0, dtype="<f4", order="C").data)
+        for block in blocks(sound):
+            ffmpeg.stdin.write(np.clip(block.T, -1.0, 1.0, dtype="<f4", order="C").data)
+        ffmpeg.stdin.close()
+    except BrokenPipeError:
+        return False
     finally:
         with suppress(BrokenPipeError):
             ffmpeg.stdin.close()
+    return True
