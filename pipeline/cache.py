@@ -12,7 +12,6 @@ that a merge takes tells whether somebody merged the same song before.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -20,11 +19,11 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeline.claims import claim, sweep
 from pipeline.entries import Draft, Entry, read_entry, size_of
 from pipeline.facts import to_facts
 from pipeline.tapes import in_memory
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+LEFT_FREE = 1 << 30
+"""Bytes of the disk that the cache leaves to others, who need them to merge at all."""
 
 
 def make_key(kind: str, *parts: object) -> str:
@@ -70,17 +72,23 @@ class Cache:
     Parameters
     ----------
     folder
-        Where it lies; made if need be. What is kept in it can be read by this user alone.
+        Where it lies; made if need be. What is kept in it can be read by this user alone. None
+        is a cache that keeps nothing.
     max_bytes
-        How large all entries together may be. What is still being written comes on top.
+        How large all entries together may be; less where the disk has no more than `LEFT_FREE`
+        left. What is still being written comes on top.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path | None, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._folder = folder
-        self._entries = folder / "entries"
-        self._coming = folder / "coming"
+        self._absent = folder is None
+        self._folder = folder or Path(os.devnull)
+        self._entries = self._folder / "entries"
+        self._coming = self._folder / "coming"
         self._warned = False
+        if self._absent:
+            return
+        code_version()  # of the code that runs, not of what an upgrade puts in its place later
         try:
             self._prepare()
             self._make_room()
@@ -101,6 +109,8 @@ class Cache:
         kind
             The type of the facts, as for `pipeline.facts.from_facts`.
         """
+        if self._absent:
+            return None
         path = self._entries / key
         try:
             self._prepare()
@@ -134,9 +144,12 @@ class Cache:
         spare
             Makes the signals where the cache cannot, e.g. on a full disk.
         """
+        if self._absent:
+            yield Pending(self, key, spare, None)
+            return
         try:
             self._prepare()
-            folder, lock = _claim(self._coming)
+            folder, lock = claim(self._coming)
         except OSError as error:
             self.warn(error)
             yield Pending(self, key, spare, None)
@@ -148,7 +161,7 @@ class Cache:
             os.close(lock)
 
     def keep(self, folder: Path, size: int, key: str) -> None:
-        """Turn a finished folder into an entry, and make room for it; for `Pending` alone."""
+        """Turn a finished folder into an entry, and make room for it; called by `Pending`."""
         if size > self._max_bytes:
             return
         try:
@@ -157,6 +170,12 @@ class Cache:
             if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:  # somebody else was first
                 raise
         self._make_room()
+
+    def give_way(self, error: OSError) -> None:
+        """Leave the disk to the merge itself, after a failed write; called by `Pending`."""
+        self.warn(error)
+        with suppress(OSError):  # which has just been told
+            self._make_room()
 
     def warn(self, error: OSError) -> None:
         """Say that the cache does not work, once."""
@@ -176,14 +195,15 @@ class Cache:
     def _make_room(self) -> None:
         """Delete what killed processes left, and the least recently used entries."""
         for path in self._coming.iterdir():
-            _sweep(path)
+            sweep(path)
         found: list[tuple[int, int, Path]] = []
         for path in self._entries.iterdir():
             with suppress(FileNotFoundError, NotADirectoryError):  # somebody deletes it, or a stray
                 found.append((path.stat().st_mtime_ns, size_of(path), path))
         total = sum(size for _, size, _ in found)
+        room = total + shutil.disk_usage(self._folder).free - LEFT_FREE
         for _, size, path in sorted(found):
-            if total <= self._max_bytes:
+            if total <= min(self._max_bytes, room):
                 return
             self._discard(path)
             total -= size
@@ -245,49 +265,13 @@ class Pending:
                     self._draft.add_signal(name, signal)
                 self._cache.keep(self._folder, self._draft.finish(facts), self._key)
             except OSError as error:
-                self._cache.warn(error)
+                self._give_up(error)
             self._draft = None
         for signal in signals.values():
             signal.flags.writeable = False
 
     def _give_up(self, error: OSError) -> None:
-        self._cache.warn(error)
         self._draft = None
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _claim(parent: Path) -> tuple[Path, int]:
-    """Make a folder of one's own: it is left alone until its descriptor is closed."""
-    while True:
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        descriptor = _lock(folder)
-        if descriptor is not None:
-            return folder, descriptor
-
-
-def _sweep(folder: Path) -> None:
-    """Delete a folder in which nobody works any more."""
-    descriptor = _lock(folder)
-    if descriptor is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _lock(folder: Path) -> int | None:
-    """Open a folder for oneself alone; None if it is somebody else's, or gone."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    locked = False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # It may have been deleted between the two, or moved to where entries are.
-        locked = os.path.samestat(os.fstat(descriptor), folder.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return None
-    finally:
-        if not locked:
-            os.close(descriptor)
-    return descriptor if locked else None
+        self._cache.give_way(error)

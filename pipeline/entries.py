@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pipeline.facts import Json, from_facts, to_facts
+from pipeline.facts import from_facts, to_facts
 from pipeline.tapes import in_memory, mapped, release, stretches
 
 if TYPE_CHECKING:
@@ -127,13 +127,13 @@ class Draft:
 
     def finish(self, facts: object) -> int:
         """Write the table, delete what nobody wants to keep, and return the size in bytes."""
-        entry = to_facts({"facts": facts, "signals": self._signals, "files": self._files})
-        text = json.dumps({"sha256": _hash(entry), "entry": entry})
+        entry = {"facts": facts, "signals": self._signals, "files": self._files}
+        text = json.dumps(to_facts(entry))
         for file, _ in self._made.values():
             (self._folder / file).unlink()
         self._made.clear()
         with os.fdopen(self._create(_TABLE), "w", encoding="ascii") as target:
-            target.write(text)
+            json.dump({"sha256": _hash(text), "entry": text}, target)
         return size_of(self._folder)
 
     def _next(self) -> str:
@@ -171,10 +171,11 @@ def read_entry(folder: int, kind: type[T]) -> Entry[T]:
         A part is missing.
     """
     with os.fdopen(os.open(_TABLE, os.O_RDONLY, dir_fd=folder), encoding="ascii") as file:
-        table = json.load(file)
-    if not isinstance(table, dict) or table.get("sha256") != _hash(table.get("entry")):
+        table = from_facts(dict[str, str], json.load(file))
+    text = table.get("entry", "")
+    if table.get("sha256") != _hash(text):
         raise ValueError("the table is damaged")
-    entry = table["entry"]
+    entry = json.loads(text)
     signals = from_facts(dict[str, _Item], entry["signals"])
     files = from_facts(dict[str, _Item], entry["files"])
     return Entry(
@@ -226,8 +227,8 @@ def _checksum(descriptor: int, size: int, step: int) -> int:
     return checksum
 
 
-def _hash(entry: Json) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _address(signal: Signal) -> int:

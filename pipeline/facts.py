@@ -39,6 +39,8 @@ def to_facts(value: object) -> Json:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {str(name): to_facts(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
+        if set(map(type, value)) == {float}:  # curves have thousands
+            return list(value)
         return [to_facts(item) for item in value]
     return _plain(value)
 
@@ -116,6 +118,8 @@ def _build_union(kinds: tuple[object, ...], data: object) -> object:
 
 def _build_tuple(kinds: tuple[object, ...], data: list[object]) -> tuple[object, ...]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
+        if kinds[0] is float and set(map(type, data)) == {float}:  # curves have thousands
+            return tuple(data)
         return tuple(_build(kinds[0], item) for item in data)
     if len(kinds) != len(data):
         raise ValueError(f"{len(data)} values are no {kinds}")

@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal as signals
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,13 @@ import numpy as np
 import pytest
 
 from pipeline import versions
-from pipeline.cache import Cache, make_key
+from pipeline.cache import LEFT_FREE, Cache, make_key
 from pipeline.recipe import Recipe
 from pipeline.tapes import in_memory, on_disk
 from pipeline.types import BeatGrid, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeline.types import Signal
 
@@ -207,7 +209,7 @@ def _change(path: Path) -> None:
 
 def _rewrite(path: Path) -> None:
     table = json.loads(path.read_text(encoding="ascii"))
-    table["entry"]["facts"]["tonic"] = 4
+    table["entry"] = table["entry"].replace('"tonic": 3', '"tonic": 4')
     path.write_text(json.dumps(table), encoding="ascii")
 
 
@@ -320,6 +322,13 @@ def test_what_is_in_use_survives_its_eviction(cache: Cache, folder: Path, tmp_pa
     assert (tmp_path / "copy").read_bytes() == b"finished"
 
 
+def test_a_cache_that_is_nowhere_keeps_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _merge_without(Cache(None, MANY), tmp_path)
+    assert not caplog.records
+
+
 # --- places that do not work --------------------------------------------------------------------
 
 
@@ -402,6 +411,26 @@ def test_no_room_for_a_file(
     assert _files(folder) == []
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_was_kept_gives_way_on_a_disk_that_fills_up(
+    cache: Cache, folder: Path, monkeypatch: pytest.MonkeyPatch, *, broken: bool
+) -> None:
+    first, second, third = _keys(3)
+    for key in (first, second):
+        _keep(cache, key)
+    _age(folder, first, second)
+    usage = shutil.disk_usage(folder)._replace(free=LEFT_FREE - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    if broken:
+        monkeypatch.setattr(os, "ftruncate", partial(_refuse, 28, "No space left on device"))
+    _keep(cache, third)
+    assert [_is_kept(cache, key) for key in (first, second, third)] == [False, True, not broken]
+
+
+def _refuse(code: int, text: str, *_: object) -> None:
+    raise OSError(code, text)
+
+
 def test_a_folder_that_vanishes_is_made_again(cache: Cache, folder: Path) -> None:
     _keep(cache)
     folder.rename(folder.with_name("gone"))
@@ -435,13 +464,13 @@ CROWD = """
 import random, sys
 from pathlib import Path
 import numpy as np
-from pipeline.cache import Cache, make_key
+from pipeline.cache import Cache
 chance = random.Random(int(sys.argv[2]))
 print("ready", flush=True)
 for turn in range(int(sys.argv[3])):
     cache = Cache(Path(sys.argv[1]), 400_000)
     number = chance.randrange(8)
-    key = make_key("number", number)
+    key = f"{number:064x}"
     entry = cache.load(key, int)
     if entry is not None:
         assert entry.facts == number
@@ -493,7 +522,7 @@ def test_many_at_once_some_of_them_killed(folder: Path) -> None:
     cache = Cache(folder, 400_000)
     assert list((folder / "coming").iterdir()) == []
     assert sum(path.stat().st_size for path in _files(folder)) < 400_000
-    found = [cache.load(make_key("number", number), int) for number in range(8)]
+    found = [cache.load(f"{number:064x}", int) for number in range(8)]
     assert len([entry for entry in found if entry]) == len(list((folder / "entries").iterdir()))
     for number, entry in enumerate(found):
         assert entry is None or (entry.signals["all"] == number).all()
@@ -519,21 +548,47 @@ def test_keys_differ_when_anything_does() -> None:
     assert make_key("stems", Recipe(), 0.1) == make_key("stems", Recipe(), 0.1)
 
 
-def test_other_code_never_finds_old_results(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    _keep(cache)
-    before = versions.code_version()
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stands for the pipeline's own folder."""
+    folder = tmp_path / "package"
+    (folder / "models").mkdir(parents=True)
+    (folder / "mix.py").write_text("gain = 1", encoding="ascii")
+    (folder / "models" / "net.onnx").write_bytes(b"weights")
+    monkeypatch.setattr(versions, "__file__", str(folder / "versions.py"))
     versions.code_version.cache_clear()
+    yield folder
+    versions.code_version.cache_clear()
+
+
+def _key_now() -> str:
+    versions.code_version.cache_clear()
+    return make_key("stems", "a fingerprint")
+
+
+def test_other_code_never_finds_old_results(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [_key_now()]
+    (package / "mix.py").write_text("gain = 2", encoding="ascii")
+    keys.append(_key_now())
+    (package / "models" / "net.onnx").write_bytes(b"others")
+    keys.append(_key_now())
+    (package / "mix.py").rename(package / "morph.py")
+    keys.append(_key_now())
     monkeypatch.setattr(versions, "_version", lambda name: "9.9" if name == "scipy" else "1")
-    try:
-        assert versions.code_version() != before
-        assert make_key("stems", "a fingerprint") != KEY
-    finally:
-        versions.code_version.cache_clear()
+    keys.append(_key_now())
+    assert len(set(keys)) == 5
 
 
-def test_the_version_is_the_same_in_every_process() -> None:
-    script = "from pipeline.versions import code_version; print(code_version())"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == versions.code_version()
+def test_the_same_code_finds_them_again(package: Path) -> None:
+    before = _key_now()
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "mix.cpython-311.pyc").write_bytes(b"compiled")
+    os.utime(package / "mix.py", (0, 0))
+    assert _key_now() == before
+
+
+def test_a_running_process_keeps_the_version_it_started_with(folder: Path, package: Path) -> None:
+    Cache(folder, MANY)
+    before = make_key("stems")
+    (package / "mix.py").write_text("gain = 2", encoding="ascii")
+    assert make_key("stems") == before
