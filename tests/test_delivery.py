@@ -1,0 +1,82 @@
+"""What is delivered is as loud as it should be, whatever the encoder makes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soxr
+
+from pipeline import delivery
+from pipeline.codec import decode, encode
+from pipeline.delivery import deliver
+from pipeline.layers import Layers, layer_of
+from pipeline.loudness import integrated_lufs, vocals_to_backing_lu
+from pipeline.mix import level, premaster
+from tests.songs import short_song
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.mix import Premaster
+    from pipeline.tapes import Sound
+
+
+def draft(balance_lu: float = 1.0) -> Premaster:
+    stems = short_song(11, bpm=112.0, drift=0.0).stems
+    backing = layer_of(stems.accompaniment)
+    vocals = level(layer_of(stems.vocals), backing, balance_lu)
+    return premaster(Layers(vocals=vocals, backing=backing))
+
+
+def finer_peak_dbtp(path: Path) -> float:
+    """Return a file's true peak, eight times oversampled."""
+    samples = decode(path, shortest_s=0.0).samples
+    return 20.0 * float(np.log10(np.abs(soxr.resample(samples.T, 1, 8, quality="VHQ")).max()))
+
+
+@pytest.mark.parametrize("extension", ["wav", "mp3", "opus"])
+def test_a_file_is_as_loud_as_it_is_said_to_be(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"out.{extension}"
+    layers, loudness = deliver(draft(), path, "A song")
+    assert loudness.integrated_lufs == pytest.approx(-14.0, abs=0.2)
+    heard = decode(path, shortest_s=0.0).samples
+    assert integrated_lufs(heard) == pytest.approx(loudness.integrated_lufs, abs=0.02)
+    assert -2.5 < loudness.true_peak_dbtp <= -1.0
+    assert finer_peak_dbtp(path) == pytest.approx(loudness.true_peak_dbtp, abs=0.05)
+    assert integrated_lufs(layers.mix) == pytest.approx(-14.0, abs=0.05)
+
+
+@pytest.mark.parametrize("balance_lu", [-6.0, 1.0, 8.0])
+def test_the_balance_is_that_of_the_layers(tmp_path: Path, balance_lu: float) -> None:
+    layers, loudness = deliver(draft(balance_lu), tmp_path / "out.wav", "A song")
+    assert loudness.vocals_to_backing_lu == pytest.approx(balance_lu, abs=0.5)
+    measured = vocals_to_backing_lu(layers.vocals[:, :], layers.backing[:, :])
+    assert loudness.vocals_to_backing_lu == pytest.approx(measured, abs=0.02)
+
+
+def test_an_encoder_that_raises_peaks_gets_a_lower_ceiling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def encode_louder(sound: Sound, path: Path, *, title: str, **_: object) -> Path:
+        written.append(sound)
+        return encode(sound[:, :] * np.float32(1.06), path, title=title)
+
+    monkeypatch.setattr(delivery, "encode", encode_louder)
+    path = tmp_path / "out.wav"
+    _, loudness = deliver(draft(), path, "A song")
+    assert len(written) == 2
+    assert -1.2 < loudness.true_peak_dbtp <= -1.0
+    # The peaks have come down, not the whole of it.
+    assert loudness.integrated_lufs == pytest.approx(-14.0 + 20 * np.log10(1.06), abs=0.1)
+
+
+@pytest.mark.parametrize("length", [1, 1000])
+def test_silence_is_delivered_as_silence(tmp_path: Path, length: int) -> None:
+    quiet = layer_of(np.zeros((2, length), dtype=np.float32))
+    _, loudness = deliver(premaster(Layers(vocals=quiet, backing=quiet)), tmp_path / "o.wav", "x")
+    assert loudness.integrated_lufs == loudness.true_peak_dbtp == float("-inf")
+    assert loudness.vocals_to_backing_lu is None
