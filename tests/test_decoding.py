@@ -1,20 +1,27 @@
-"""Songs are written where the caller wants them, a block at a time."""
+"""Any common file becomes the same signal, written a block at a time."""
 
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from pipeline.codec import decode, decode_blocks
-from pipeline.errors import UnreadableAudioError
+from pipeline.errors import (
+    Cancelled,
+    SongLengthError,
+    UnreadableAudioError,
+)
 from pipeline.tapes import in_memory, on_disk
-from pipeline.types import SAMPLE_RATE
+from pipeline.types import SAMPLE_RATE, Song
 from tests.audio_files import (
+    PITCHES_HZ,
     claim_flac_length,
     damage,
+    pitch_and_level,
     sines,
     write_av,
     write_pcm,
@@ -22,9 +29,208 @@ from tests.audio_files import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pipeline.types import Signal
+
+SONGS = Path(__file__).parents[2] / "shared" / "audio" / "songs"
+
+
+def assert_sines(song: Song, *, length_s: float, pitches_hz: tuple[float, ...]) -> None:
+    assert song.samples.dtype == np.float32
+    assert song.samples.flags.c_contiguous
+    assert song.samples.shape[0] == 2
+    assert song.duration_s == pytest.approx(length_s, abs=0.05)
+    for channel, expected_hz in zip(song.samples, pitches_hz, strict=True):
+        pitch_hz, level = pitch_and_level(channel, SAMPLE_RATE)
+        assert pitch_hz == pytest.approx(expected_hz, abs=1.0)
+        assert 20 * np.log10(level / 0.5) == pytest.approx(0.0, abs=0.5)
+
+
+Writer = partial[Path]
+FILES: dict[str, Writer] = {
+    "song.mp3": partial(write_av, muxer="mp3", codec="libmp3lame"),
+    "song.m4a": partial(write_av, muxer="ipod", codec="aac"),
+    "song.aac": partial(write_av, muxer="adts", codec="aac"),
+    "alac.m4a": partial(write_av, muxer="ipod", codec="alac"),
+    "song.opus": partial(write_av, muxer="opus", codec="libopus"),
+    "song.webm": partial(write_av, muxer="webm", codec="libopus"),
+    "video.webm": partial(write_av, muxer="webm", codec="libopus", video=True),
+    "video.mp4": partial(write_av, muxer="mp4", codec="aac", video=True),
+    "video.mkv": partial(write_av, muxer="matroska", codec="flac", video=True),
+    "song.ogg": partial(write_pcm),
+    "song.flac": partial(write_pcm),
+    "deep.flac": partial(write_pcm, subtype="PCM_24"),
+    "song.wav": partial(write_pcm),
+    "deep.wav": partial(write_pcm, subtype="PCM_24"),
+    "float.wav": partial(write_pcm, subtype="FLOAT"),
+    "double.wav": partial(write_pcm, subtype="DOUBLE"),
+    "byte.wav": partial(write_pcm, subtype="PCM_U8"),
+    "song.aiff": partial(write_pcm),
+    "really_a_wav.mp3": partial(write_pcm),
+    "really_an_mp3.wav": partial(write_av, muxer="mp3", codec="libmp3lame"),
+    "no_extension": partial(write_av, muxer="mp3", codec="libmp3lame"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_reads_any_common_format(tmp_path: Path, name: str) -> None:
+    path = FILES[name](tmp_path / name, sines(4.0, 48_000), 48_000)
+    assert_sines(decode(path), length_s=4.0, pitches_hz=PITCHES_HZ)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000])
+def test_reads_any_sampling_rate(tmp_path: Path, rate_hz: int) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(4.0, rate_hz), rate_hz, "PCM_24")
+    assert_sines(decode(path), length_s=4.0, pitches_hz=PITCHES_HZ)
+
+
+def test_mono_fills_both_channels_at_its_own_level(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "mono.wav", sines(4.0, 16_000, channels=1), 16_000)
+    song = decode(path)
+    assert_sines(song, length_s=4.0, pitches_hz=(440.0, 440.0))
+    np.testing.assert_array_equal(song.samples[0], song.samples[1])
+
+
+@pytest.mark.parametrize("writer", [
+    partial(write_av, muxer="flac", codec="flac", layout="5.1"),
+    partial(write_pcm),  # without a word on which channel is where
+])  # fmt: skip
+def test_surround_is_mixed_down(tmp_path: Path, writer: Writer) -> None:
+    quiet = sines(4.0, 48_000, channels=6, level=0.1)
+    quiet[2] = np.roll(sines(4.0, 48_000, level=0.1)[0], 13)
+    quiet[[2, 4, 5]] *= np.array([[2.0], [0.0], [0.0]], np.float32)
+    quiet[:2] = 0.0
+    song = decode(writer(tmp_path / "surround.flac", quiet, 48_000))
+    # The centre alone, 3 dB down in each front channel; ITU-R BS.775.
+    for channel in song.samples:
+        assert pitch_and_level(channel, SAMPLE_RATE) == pytest.approx((440, 0.1414), rel=0.02)
+
+
+def test_a_song_above_full_scale_is_turned_down_not_clipped(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "hot.wav", sines(4.0, 44_100, level=2.0), 44_100, "FLOAT")
+    song = decode(path)
+    assert np.abs(song.samples).max() == 1.0
+    assert pitch_and_level(song.samples[0], SAMPLE_RATE)[1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_numbers_that_are_none_become_silence(tmp_path: Path) -> None:
+    samples = sines(4.0, 44_100)
+    samples[:, 1000:1010] = np.nan
+    song = decode(write_pcm(tmp_path / "nan.wav", samples, 44_100, "FLOAT"))
+    assert np.isfinite(song.samples).all()
+    assert_sines(song, length_s=4.0, pitches_hz=PITCHES_HZ)
+
+
+@pytest.mark.parametrize(("muxer", "codec_name"), [("mp3", "libmp3lame"), ("ipod", "aac")])
+def test_what_encoders_pad_is_cut_off(tmp_path: Path, muxer: str, codec_name: str) -> None:
+    click = np.zeros((2, 4 * 44_100), np.float32)
+    click[:, 44_100::44_100] = 0.9
+    click += sines(4.0, 44_100, level=0.01)
+    path = write_av(tmp_path / "click", click, muxer=muxer, codec=codec_name)
+    assert np.abs(decode(path).samples[0, :60_000]).argmax() == pytest.approx(44_100, abs=2)
+
+
+# --- what can be used all the same --------------------------------------------------------------
+
+
+def test_a_file_that_breaks_off_gives_what_is_there(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(8.0, 44_100), 44_100)
+    path.write_bytes(path.read_bytes()[: 44 + 4 * 44_100 * 5])
+    assert_sines(decode(path), length_s=5.0, pitches_hz=PITCHES_HZ)
+
+
+def test_a_few_damaged_packets_are_skipped(tmp_path: Path) -> None:
+    path = write_av(tmp_path / "song.m4a", sines(20.0, 44_100), muxer="ipod", codec="aac")
+    damage(path, 0.01)
+    assert decode(path).duration_s == pytest.approx(20.0, abs=1.0)
+
+
+def test_a_streamed_wav_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(4.0, 44_100), 44_100)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert_sines(decode(path), length_s=4.0, pitches_hz=PITCHES_HZ)
+
+
+def test_a_song_of_exactly_the_longest_length_is_let_through(tmp_path: Path) -> None:
+    path = write_av(tmp_path / "song.mp3", sines(6.0, 44_100), muxer="mp3", codec="libmp3lame")
+    assert decode(path, longest_s=6.0).duration_s == pytest.approx(6.0, abs=0.05)
+    with pytest.raises(SongLengthError, match=r"is 0:06 long; the longest song is 0:05\."):
+        decode(path, longest_s=5.0)
+
+
+def test_short_sounds_pass_where_the_caller_allows_them(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(2.0, 44_100), 44_100)
+    assert decode(path, shortest_s=0.0).duration_s == 2.0
+    with pytest.raises(SongLengthError, match=r"is 2\.0 s long; the shortest song is 3 s\."):
+        decode(path)
+
+
+@pytest.mark.parametrize(
+    ("tags", "title"),
+    [
+        ({"artist": "Ann\n", "title": "AC/DC \x1b[1mlive"}, "Ann \N{EN DASH} AC/DC live"),
+        ({"title": "Alone"}, "Alone"),
+        ({"artist": "Ann"}, "my song"),
+        ({}, "my song"),
+    ],
+)
+@pytest.mark.parametrize("name", ["song.mp3", "song.m4a", "song.opus"])
+def test_the_title_comes_from_tags_or_the_name(
+    tmp_path: Path, name: str, tags: dict[str, str], title: str
+) -> None:
+    path = FILES[name](tmp_path / name, sines(3.5, 44_100), 48_000, tags=tags)
+    assert decode(path, name="my_song.mp3").title == title
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+
+def test_progress_rises_to_one(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(31.0, 44_100), 44_100)
+    told: list[float] = []
+    decode(path, on_fraction=told.append)
+    assert len(told) > 4
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_cancelling_passes_through(tmp_path: Path) -> None:
+    path = write_pcm(tmp_path / "song.wav", sines(12.0, 44_100), 44_100)
+
+    def cancel(_: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        decode(path, on_fraction=cancel)
+
+
+# --- real songs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "length_s"),
+    [
+        ("lets_go_fishin.ogg", 133),
+        ("on_the_run.ogg", 288),
+        ("twit_journalist.mp3", 62),
+        ("caesium.m4a", 228),
+        ("crazy_glue.wav", 29),
+        ("slow_motion_dream.mp3", 11),
+        ("a_christmas_carol.ogg", 110),
+        ("to_be_an_animal.ogg", 8),
+        ("vibe_ace.ogg", 61),
+    ],
+)
+def test_real_songs_have_their_documented_length(name: str, length_s: float) -> None:
+    if not (SONGS / name).exists():
+        pytest.skip(f"needs {name} in ../shared/audio/songs")
+    assert decode(SONGS / name).duration_s == pytest.approx(length_s, abs=0.6)
+
+
+# --- where the caller wants it --------------------------------------------------------------------
 
 LENGTH_S = 45.0  # more than two stretches
 
