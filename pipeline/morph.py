@@ -14,6 +14,7 @@ import numpy.typing as npt
 import scipy.ndimage
 
 from pipeline.loudness import short_term_lufs
+from pipeline.tapes import cut, in_memory, release, stretches
 from pipeline.tones import split_tones
 from pipeline.transport import transport
 from pipeline.types import SAMPLE_RATE
@@ -21,6 +22,7 @@ from pipeline.types import SAMPLE_RATE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -47,6 +49,8 @@ def splice(
     transition: tuple[int, int],
     beats_s: Sequence[float],
     on_fraction: OnFraction = _nobody_listens,
+    *,
+    blank: Blank = in_memory,
 ) -> Signal:
     """Go over from one signal to another that runs beside it.
 
@@ -62,6 +66,8 @@ def splice(
         are ignored.
     on_fraction
         Told the share of the work that is done, in [0, 1].
+    blank
+        Makes the output.
 
     Returns
     -------
@@ -80,8 +86,17 @@ def splice(
             f"of {first.shape[1]} and {second.shape[1]} samples"
         )
     inside = [time_s - start / SAMPLE_RATE for time_s in beats_s]
-    middle = morph(first[:, start:stop], second[:, start:stop], inside, on_fraction)
-    return np.concatenate([first[:, :start], middle, second[:, stop:]], axis=1)
+    out = blank(second.shape[1])
+    out[:, start:stop] = morph(
+        cut(first, start, stop), cut(second, start, stop), inside, on_fraction
+    )
+    for before, (copy,) in stretches(first[:, :start]):
+        out[:, before] = copy
+        release(out)
+    for part, (copy,) in stretches(second[:, stop:]):
+        out[:, stop:][:, part] = copy
+        release(out)
+    return out
 
 
 def morph(

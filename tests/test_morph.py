@@ -9,11 +9,14 @@ from benchmarks.morph import Pair, crossfade, cut, measure
 from pipeline.errors import Cancelled
 from pipeline.loudness import short_term_lufs
 from pipeline.morph import morph, splice
+from pipeline.tapes import on_disk
 from pipeline.tones import split_tones
 from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from pipeline.types import Signal
@@ -228,6 +231,19 @@ def test_the_second_song_may_go_on_longer_than_the_first() -> None:
     assert out.shape == second.shape
     np.testing.assert_array_equal(out[:, :SAMPLE_RATE], first[:, :SAMPLE_RATE])
     np.testing.assert_array_equal(out[:, 2 * SAMPLE_RATE :], second[:, 2 * SAMPLE_RATE :])
+
+
+def test_songs_on_disk_are_spliced_alike(tmp_path: Path) -> None:
+    blank = on_disk(tmp_path)
+    first, second = noise(5, 2.0), noise(6, 3.0)
+    stored = blank(first.shape[1]), blank(second.shape[1])
+    stored[0][:], stored[1][:] = first, second
+    span = (SAMPLE_RATE, 2 * SAMPLE_RATE)
+
+    out = splice(*stored, span, BEATS_S, blank=blank)
+
+    np.testing.assert_array_equal(out, splice(first, second, span, BEATS_S))
+    assert not out.flags.owndata
 
 
 @pytest.mark.parametrize("shape", [(2, 1000), (1, 2000), (2000,)])
