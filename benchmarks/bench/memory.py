@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _PERIOD_S = 0.05
+# A child that is about to become another program still shows its parent's memory as its own.
+_LOOKS_UNTIL_GROWN_UP = 5
 _PROC = Path("/proc")
 _LAST_TO_LIVE = "1000"
 
@@ -28,6 +31,7 @@ class PeakWatch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._process_kb = self._tree_kb = 0
+        self._looks = Counter[int]()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -58,8 +62,11 @@ class PeakWatch:
 
     def _look(self) -> None:
         self._process_kb = max(self._process_kb, held_kb(self._pid, "VmHWM"))
-        family = sum(held_kb(pid, "VmRSS") for pid in family_of(self._pid))
-        self._tree_kb = max(self._tree_kb, family)
+        children = family_of(self._pid)[1:]
+        self._looks = Counter({child: self._looks[child] + 1 for child in children})
+        family = [pid for pid, looks in self._looks.items() if looks >= _LOOKS_UNTIL_GROWN_UP]
+        held = sum(held_kb(pid, "VmRSS") for pid in (self._pid, *family))
+        self._tree_kb = max(self._tree_kb, held)
 
 
 def held_kb(pid: int, what: str) -> int:

@@ -27,8 +27,8 @@ class Peak:
     process_mb
         Of its main process, as the kernel keeps it (VmHWM).
     tree_mb
-        Of that process and all its children together, looked at every 50 ms; memory that they
-        share is counted for each.
+        Of that process and all its children that live for a quarter of a second, together, looked
+        at every 50 ms; memory that they share is counted for each.
     """
 
     process_mb: float
