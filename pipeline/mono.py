@@ -30,7 +30,8 @@ Spectra: TypeAlias = npt.NDArray[np.float32]
 RATE = 22_050
 """Hz."""
 
-_AT_ONCE = 2**18  # samples of windowed frames, 1 MB: they stay in the processor's cache
+_STRETCH = 2 * SAMPLE_RATE  # samples of a song at a time: what is made of them stays in the cache
+_AT_ONCE = 2**18  # samples of windowed frames, 1 MB: they stay there too
 
 
 def narrow(samples: Signal | Mono, blank: Blank = in_memory) -> Mono:
@@ -58,7 +59,7 @@ def narrow(samples: Signal | Mono, blank: Blank = in_memory) -> Mono:
         return mono
     stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
     filled = 0
-    for where, (stretch,) in stretches(samples):
+    for where, (stretch,) in stretches(samples, size=_STRETCH):
         middle = 0.5 * (stretch[0] + stretch[1])
         piece = stream.resample_chunk(middle, last=where.stop == length)[: len(mono) - filled]
         mono[filled : filled + len(piece)] = piece
@@ -99,10 +100,14 @@ def spectrogram(mono: Mono, window: int, hop: int) -> Iterator[tuple[slice, Spec
     for start in range(0, frames, size):
         stop = min(start + size, frames)
         first = start * hop - window // 2
-        part = cut(mono[None], first, first + (stop - start - 1) * hop + window)[0]
+        last = first + (stop - start - 1) * hop + window
+        inside = first >= 0 and last <= len(mono)
+        part = mono[first:last] if inside else cut(mono[None], first, last)[0]
+        # One piece for each frame, as they overlap in the signal.
+        pieces: Mono = np.ndarray((stop - start, window), np.float32, part, 0, (4 * hop, 4))
+        tapered = pieces * taper
         release(mono)
-        pieces = np.lib.stride_tricks.sliding_window_view(part, window)[::hop]
-        yield slice(start, stop), np.abs(scipy.fft.rfft(pieces * taper))
+        yield slice(start, stop), np.abs(scipy.fft.rfft(tapered, overwrite_x=True))
 
 
 @lru_cache(maxsize=8)
