@@ -29,6 +29,7 @@ Work: TypeAlias = "Callable[[Task, OnProgress], Answer]"
 
 _STAGES: tuple[Stage, ...] = tuple(Stage)
 _NOTHING_YET = -1.0
+_MOST_HEAPS = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
 class WorkerStartError(PipelineError):
@@ -90,6 +91,7 @@ def serve(pipe: Connection, gauges: Gauges, make_work: Callable[[], Work[Any, An
     # A service manager may tell the whole group to stop; only the bot ends its workers.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints goes nowhere
+    _share_freed_memory()
     threading.Thread(target=_end_with_the_bot, name="end-with-the-bot", daemon=True).start()
     try:
         work = make_work()
@@ -129,6 +131,17 @@ def _outcome(work: Work[Any, Any], task: object, on_progress: OnProgress) -> Out
         if isinstance(error, StageError):  # pickle loses tracebacks; a note is logged with it
             error.add_note("In the worker:\n" + "".join(traceback.format_exception(error)))
         return Outcome(error=error)
+
+
+def _share_freed_memory() -> None:
+    """Keep the process's threads from hoarding freed memory, each in heaps of its own.
+
+    glibc allows eight heaps a core. With two threads that merge, that took a sixth more at the peak
+    than two heaps do, no less time, and what stayed afterwards grew from merge to merge.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_MOST_HEAPS, 2)
 
 
 def _give_memory_back() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.errors import Cancelled, NoBackingError, NoVoiceError
 from pipeline.recipe import Recipe
@@ -13,10 +14,11 @@ from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pipeline.separate import Separator
     from pipeline.types import MergeResult, OnFraction, OnProgress
+
+    MakeSeparator: TypeAlias = Callable[[str, OnFraction], Separator]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +102,7 @@ class SeparatorShelf:
         choice to us, because another worker, or the admin, may have brought them.
     """
 
-    def __init__(
-        self, make: Callable[[str, OnFraction], Separator], has_weights: Callable[[], bool]
-    ) -> None:
+    def __init__(self, make: MakeSeparator, has_weights: Callable[[], bool]) -> None:
         self._make = make
         self._has_weights = has_weights
         self._kept: dict[str, Separator] = {}
@@ -124,39 +124,58 @@ class SeparatorShelf:
         return separator
 
 
-def make_merger(
-    settings: MergerSettings,
-) -> Callable[[MergeTask | Rehearsal, OnProgress], MergeResult]:
-    """Return the function that merges and rehearses; called once in each worker."""
-    # The pipeline's heavy parts are imported here, in the worker, and nowhere else in the bot.
-    from pipeline.merge import merge  # noqa: PLC0415 - see above
-    from pipeline.separate.choose import make_separator  # noqa: PLC0415 - see above
-    from pipeline.separate.weights import (  # noqa: PLC0415 - see above
-        ModelSource,
-        find_weights,
-    )
+class Merger:
+    """Does a worker's tasks; made once in each worker, and keeps what is slow to make.
 
-    logging.basicConfig(level=settings.log_level)
-    source = ModelSource(directory=settings.model_dir)
-    if settings.model_location:
-        source = ModelSource(directory=settings.model_dir, location=settings.model_location)
-    shelf = SeparatorShelf(
-        lambda choice, on_fraction: make_separator(choice, source, on_fraction=on_fraction),
-        lambda: find_weights(source) is not None,
-    )
+    Parameters
+    ----------
+    settings
+        What the worker has to know.
+    """
 
-    def work(task: MergeTask | Rehearsal, on_progress: OnProgress) -> MergeResult:
+    def __init__(self, settings: MergerSettings) -> None:
+        # The pipeline's heavy parts are imported here, in the worker, and nowhere else in the bot.
+        from pipeline import merge  # noqa: PLC0415 - see above
+        from pipeline.aside import Aside  # noqa: PLC0415 - see above
+        from pipeline.cache import Cache  # noqa: PLC0415 - see above
+        from pipeline.separate.choose import make_separator  # noqa: PLC0415 - see above
+        from pipeline.separate.weights import (  # noqa: PLC0415 - see above
+            ModelSource,
+            find_weights,
+        )
+
+        source = ModelSource(directory=settings.model_dir)
+        if settings.model_location:
+            source = replace(source, location=settings.model_location)
+        self._default = settings.separator
+        self._merge = merge.merge
+        self._aside = Aside()
+        folder = settings.cache_dir if settings.cache_bytes else None
+        self._cache = Cache(folder, settings.cache_bytes)
+        self._make_separator: MakeSeparator = lambda choice, on_fraction: make_separator(
+            choice, source, on_fraction=on_fraction
+        )
+        self._has_weights: Callable[[], bool] = lambda: find_weights(source) is not None
+        self._shelf = SeparatorShelf(self._make_separator, self._has_weights)
+
+    def __call__(self, task: MergeTask | Rehearsal, on_progress: OnProgress) -> MergeResult:
+        """Merge two songs, or rehearse it.
+
+        Raises
+        ------
+        PipelineError
+            Why there is no mash-up.
+        Cancelled
+            `on_progress` called it off, or there is nothing more to rehearse.
+        """
         if isinstance(task, Rehearsal):
-            if settings.separator == "spleeter" and find_weights(source) is None:
-                # Nothing is fetched before somebody asks for it.
-                return rehearse(task, make_separator("builtin", source), on_progress)
-            return rehearse(task, shelf.get(settings.separator, lambda _: None), on_progress)
+            return self._rehearse(task, on_progress)
         asked = task.recipe.separator
-        chosen = shelf.get(
-            settings.separator if asked == "auto" else asked,
+        chosen = self._shelf.get(
+            self._default if asked == "auto" else asked,
             lambda _: on_progress(Progress(stage=Stage.FETCH, fraction=0.0)),
         )
-        return merge(
+        return self._merge(
             task.vocals,
             task.backing,
             task.recipe,
@@ -166,37 +185,48 @@ def make_merger(
             backing_name=task.backing_name,
             max_bytes=task.max_bytes,
             longest_s=task.longest_s,
+            cache=self._cache,
+            aside=self._aside,
             on_progress=on_progress,
         )
 
-    return work
+    def _rehearse(self, task: Rehearsal, on_progress: OnProgress) -> MergeResult:
+        """Compose two songs of a few seconds and merge them; the files are gone afterwards."""
+        on_progress(Progress(stage=Stage.DECODE, fraction=0.0))  # a job may be waiting already
+        task.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=task.folder) as name:
+            folder = Path(name)
+            try:
+                return self._merge(
+                    *_two_songs(folder),
+                    Recipe(),
+                    folder,
+                    separator=self._separator_to_rehearse(),
+                    aside=self._aside,
+                    on_progress=on_progress,
+                )
+            except (NoVoiceError, NoBackingError) as error:  # as other weights may hear it
+                raise Cancelled from error
+
+    def _separator_to_rehearse(self) -> Separator:
+        if self._default == "spleeter" and not self._has_weights():
+            # Nothing is fetched before somebody asks for it.
+            return self._make_separator("builtin", lambda _: None)
+        return self._shelf.get(self._default, lambda _: None)
 
 
-def rehearse(task: Rehearsal, separator: Separator, on_progress: OnProgress) -> MergeResult:
-    """Compose two songs of a few seconds and merge them; the files are gone afterwards.
+def make_merger(settings: MergerSettings) -> Merger:
+    """Return what merges; called once in each worker."""
+    logging.basicConfig(level=settings.log_level)
+    return Merger(settings)
 
-    Raises
-    ------
-    Cancelled
-        `on_progress` called it off, or the network found no voice to go on with.
-    PipelineError
-        What would go wrong with any other merge.
-    """
+
+def _two_songs(folder: Path) -> tuple[Path, Path]:
     from composer import compose  # noqa: PLC0415 - loads numpy, which only workers do
     from pipeline.codec import encode  # noqa: PLC0415 - see above
-    from pipeline.merge import merge  # noqa: PLC0415 - see above
 
-    on_progress(Progress(stage=Stage.DECODE, fraction=0.0))  # a job may be waiting already
-    task.folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=task.folder) as name:
-        folder = task.folder / name
-        vocals, backing = folder / "vocals.mp3", folder / "backing.mp3"
-        for seed, path in enumerate((vocals, backing), start=3):
-            song = compose(seed, duration_s=5.0, bpm=170.0 + seed, intro_bars=0)
-            encode(song.mixture, path, title=path.stem)
-        try:
-            return merge(
-                vocals, backing, Recipe(), folder, separator=separator, on_progress=on_progress
-            )
-        except (NoVoiceError, NoBackingError) as error:  # other weights may hear it otherwise
-            raise Cancelled from error
+    vocals, backing = folder / "vocals.mp3", folder / "backing.mp3"
+    for seed, path in enumerate((vocals, backing), start=3):
+        song = compose(seed, duration_s=5.0, bpm=170.0 + seed, intro_bars=0)
+        encode(song.mixture, path, title=path.stem)
+    return vocals, backing

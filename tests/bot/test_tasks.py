@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot import tasks
 from bot.tasks import MergerSettings, Rehearsal, SeparatorShelf, make_merger
 from pipeline.errors import Cancelled
+from pipeline.tapes import in_memory
 from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Song, Stems
 
 
@@ -21,7 +22,11 @@ class Fake:
     name: str
     note: str = ""
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         raise AssertionError("nothing is separated here")
 
 
@@ -124,12 +129,9 @@ def test_a_rehearsal_makes_way_at_once(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsed_with: list[str] = []
-
-    def rehearse(_task: Rehearsal, separator: Any, _on_progress: object) -> None:
-        rehearsed_with.append(separator.name)
-
-    monkeypatch.setattr(tasks, "rehearse", rehearse)
+    used: list[Any] = []
+    monkeypatch.setattr("bot.tasks._two_songs", lambda folder: (folder, folder))
+    monkeypatch.setattr("pipeline.merge.merge", lambda *_, **options: used.append(options))
     work = make_merger(settings(tmp_path, "spleeter"))
     work(Rehearsal(folder=tmp_path), lambda _: None)
-    assert rehearsed_with == ["built-in"]
+    assert [options["separator"].name for options in used] == ["built-in"]

@@ -11,6 +11,7 @@ import soundfile as sf
 
 from bot.client import VocalClient
 from bot.config import Config, read_config
+from bot.workers import Worker
 from composer import compose
 from pipeline.codec import decode
 from pipeline.types import SAMPLE_RATE
@@ -37,7 +38,11 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def simcord_bot(config: Config, envs: deque[Env]) -> VocalClient:
-    return VocalClient(config, fetch=fetch_from(envs), edit_every_s=0.25)
+    client = VocalClient(config, fetch=fetch_from(envs), edit_every_s=0.25)
+    [worker] = client.workers
+    assert isinstance(worker, Worker)
+    worker._rehearsal = None  # the simulated Discord would wait for it
+    return client
 
 
 def as_wav(song: Composition) -> bytes:
