@@ -24,7 +24,7 @@ _TAGS = frozenset(("strings_metadata", "metadata_update"))
 
 
 def fingerprint(path: Path, *, name: str | None = None) -> str:
-    """Return a hash of the audio in a file, equal for files that decode to the same signal.
+    """Return a hash of the audio in a file: files that share it decode to the same signal.
 
     It is taken of the compressed packets of the first sound track, without decoding them: quick,
     but the same music encoded twice has two fingerprints. Of rare codecs the whole file is taken,
@@ -53,7 +53,7 @@ def fingerprint(path: Path, *, name: str | None = None) -> str:
         if codec not in _TOLD_BY_PACKETS and not codec.startswith("pcm_"):
             return _file_hash(path)
         digest = hashlib.sha256()
-        for field in (container.format.name.encode(), *_form(stream), *_setup(stream)):
+        for field in (container.format.name.encode(), *_form(stream)):
             digest.update(struct.pack("<Q", len(field)) + field)
         for packet in packets(container, stream):
             notes = _notes(packet)
@@ -68,25 +68,10 @@ def _file_hash(path: Path) -> str:
 
 
 def _form(stream: AudioStream) -> tuple[bytes, ...]:
-    form = (stream.codec_context.name, stream.sample_rate, stream.layout.name, stream.format.name)
-    return tuple(str(value).encode() for value in form)
-
-
-def _setup(stream: AudioStream) -> tuple[bytes, ...]:
-    """Return what the decoder is told before the first packet, without the tags."""
-    extradata = bytes(stream.codec_context.extradata or b"")
-    # Vorbis has three headers there, of which the second holds the tags: how many more follow,
-    # the sizes of all but the last as sums of bytes up to 255, and the headers themselves.
-    if stream.codec_context.name != "vorbis" or not extradata.startswith(b"\x02"):
-        return (extradata,)
-    at, sizes = 1, [0, 0]
-    for number in range(2):
-        while extradata[at] == 0xFF:
-            sizes[number] += 0xFF
-            at += 1
-        sizes[number] += extradata[at]
-        at += 1
-    return extradata[at : at + sizes[0]], extradata[at + sum(sizes) :]
+    """Return what the decoder is told before the first packet."""
+    codec = stream.codec_context  # FFmpeg leaves Vorbis's comments out of its extradata
+    form = (codec.name, codec.sample_rate, codec.layout.name)
+    return (*(str(value).encode() for value in form), bytes(codec.extradata or b""))
 
 
 def _notes(packet: Packet[AudioStream]) -> bytes:

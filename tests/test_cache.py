@@ -171,17 +171,20 @@ def test_a_failure_leaves_nothing_and_passes_through(cache: Cache, folder: Path)
     assert _is_kept(cache)
 
 
-def test_of_two_at_once_the_second_is_dropped(cache: Cache, folder: Path) -> None:
+def test_of_two_at_once_the_second_is_dropped(
+    cache: Cache, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with cache.pending(KEY) as first, Cache(folder, MANY).pending(KEY) as second:
         late = second.blank(LENGTH)
-        _made = first.blank(10)
-        _made[:] = _noise(10)
-        first.commit(Key(tonic=3, mode="minor"), {"voice": _made})
+        made = first.blank(10)
+        made[:] = _noise(10)
+        first.commit(Key(tonic=3, mode="minor"), {"voice": made})
         late[:] = 5.0
         second.commit(Key(tonic=9, mode="major"), {"voice": late})
     assert _is_kept(cache)
     np.testing.assert_array_equal(late, 5.0)
     assert len(_files(folder)) == 2
+    assert not caplog.records
 
 
 # --- damage -------------------------------------------------------------------------------------
