@@ -106,8 +106,8 @@ def premaster(layers: Layers) -> Premaster:
     return Premaster(layers=layers, power=power, peaks=peaks)
 
 
-def master(draft: Premaster, ceiling_dbtp: float) -> Layers:
-    """Bring a mix to `TARGET_LUFS`, its true peaks under a ceiling.
+def master(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARGET_LUFS) -> Layers:
+    """Bring a mix to a loudness, its true peaks under a ceiling.
 
     Limiting takes loudness away, so gain and limiter take turns until both hold. The limiter's
     gain is applied to the layers, whose sum is then the finished mix.
@@ -118,11 +118,13 @@ def master(draft: Premaster, ceiling_dbtp: float) -> Layers:
         The balanced mix.
     ceiling_dbtp
         Highest true peak to leave, in dBTP.
+    wanted_lufs
+        Integrated loudness to reach; `MOST_GAIN_DB` and 20 dB more is as far as it goes.
     """
     gain_db, gain = 0.0, np.ones_like(draft.layers.vocals.gain)
     for _ in range(_MOST_TURNS):
         reached = gated_lufs(draft.power * power_gain(gain, len(draft.power)))
-        missing = TARGET_LUFS - reached
+        missing = wanted_lufs - reached
         if not np.isfinite(missing):
             return draft.layers
         if abs(missing) < _NEAR_ENOUGH_LU:
