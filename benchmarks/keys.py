@@ -19,7 +19,7 @@ from rich.table import Table
 
 from composer import compose
 from pipeline.codec import decode
-from pipeline.key import SURE, find_key, find_tuning
+from pipeline.key import SURE, find_pitch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def main() -> int:
     scores: dict[str, list[float]] = {"stated": [], "estimate": [], "composed": []}
     for group in (real_songs(options.folder), composed_songs(options.composed)):
         for name, samples, true, source in group:
-            key = find_key(samples)
+            key, tuning = find_pitch(samples)
             score = mir_eval.key.weighted_score(true, str(key)) if key else 0.0
             scores[source].append(score)
             if source == "composed" and score == 1.0:
@@ -97,7 +97,7 @@ def main() -> int:
                 *(name, true, source, str(key) if key else "-"),
                 f"{key.confidence:.2f}" if key else "-",
                 f"{score:.1f}",
-                f"{100 * find_tuning(samples):+.0f}",
+                f"{100 * tuning:+.0f}",
                 "" if score == 1.0 else "wrong" if sure else "unclear: no shift",
             )
     table.add_section()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pipeline.bars import bars_of, starts_between_beats
 from pipeline.beats import METHODS, _smoothed, track_beats
 from pipeline.codec import decode
+from pipeline.mono import narrow
+from pipeline.tapes import on_disk
 from pipeline.types import SAMPLE_RATE, BeatGrid
 from tests.songs import clicks, short_song
 
@@ -122,9 +124,10 @@ def test_composed_songs(seed: int, bpm: float, drift: float) -> None:
     assert bars_found(grid, song.grid) > 0.9
 
 
-def test_three_in_a_bar() -> None:
+def test_three_in_a_bar(tmp_path: Path) -> None:
     song = short_song(14, bpm=120, beats_per_bar=3)
     grid = track_beats(song.mixture)
+    assert track_beats(narrow(song.mixture, on_disk(tmp_path))) == grid
     assert grid.beats_per_bar == 3
     assert bars_found(grid, song.grid) > 0.9
 

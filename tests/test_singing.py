@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipeline.singing import find_sung
+from pipeline.singing import GRAIN, _levels, find_sung
+from pipeline.tapes import on_disk
 from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song, sine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pipeline.types import Signal
 
@@ -78,3 +80,26 @@ def test_the_bands_residue_is_nobodys_singing() -> None:
     vocals[:, 4 * SAMPLE_RATE : 8 * SAMPLE_RATE] += sine(440.0, 4.0, peak=0.2)
     spans = find_sung(vocals, rest)
     assert np.ravel(spans) == pytest.approx([4.0, 8.0], abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("frequency_hz", "db"),
+    [(1000.0, 0.0), (440.0, 0.0), (150.0, -3.0), (8000.0, -3.0), (75.0, -12.3)],
+)
+def test_levels_are_those_of_the_band_of_voices(frequency_hz: float, db: float) -> None:
+    tone = sine(frequency_hz, 13.03, peak=0.1)
+    left = tone * np.asarray([[1.0], [0.0]], dtype=np.float32)
+    middle, sides, other = _levels(left, tone)
+    assert middle.shape == (-(-tone.shape[1] // GRAIN),)
+    full_db = 20 * np.log10(0.1) - 3.01
+    assert other[:-1] == pytest.approx(full_db + db, abs=0.7)
+    assert middle[:-1] == pytest.approx(full_db + db - 6.02, abs=0.7)
+    assert sides[:-1] == pytest.approx(full_db + db - 6.02, abs=0.7)
+
+
+def test_stems_on_disk_are_heard_alike(tmp_path: Path) -> None:
+    song = short_song(11, bpm=112.0)
+    blank = on_disk(tmp_path)
+    stored = [blank(stem.shape[1]) for stem in (song.stems.vocals, song.stems.accompaniment)]
+    stored[0][:], stored[1][:] = song.stems.vocals, song.stems.accompaniment
+    assert find_sung(stored[0], stored[1]) == find_sung(song.stems.vocals, song.stems.accompaniment)
