@@ -5,6 +5,7 @@ A signal is gone through once; what is asked of it afterwards is answered from i
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +20,7 @@ from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from concurrent.futures import Future
 
     from pipeline.gains import Gain
     from pipeline.tapes import Sound
@@ -36,6 +38,8 @@ _OFFSET_LU = -0.691  # with which a sine of 997 Hz reads as its level
 _GRAINS = round(BLOCK_S * SAMPLE_RATE / GRAIN)  # in a block
 _HOP = _GRAINS // 4  # blocks overlap by three quarters
 _GATE_LUFS, _GATE_LU = -70.0, -10.0  # absolute, and below the loudness of what passes that
+
+_MOST_AHEAD = 3  # blocks in memory that wait to be measured
 
 _HOLD = 4  # steps; the limiter's reach of 5 ms is this and half a smoothing window
 
@@ -55,7 +59,7 @@ def measure(sound: Sound) -> Levels:
 
 
 def measure_with_peaks(stretches: Iterable[Signal]) -> tuple[Levels, Signal]:
-    """Measure power and true peaks of what comes in blocks, in two threads.
+    """Measure power and true peaks of what comes in blocks, while the next ones are made.
 
     Returns
     -------
@@ -64,11 +68,15 @@ def measure_with_peaks(stretches: Iterable[Signal]) -> tuple[Levels, Signal]:
         samples, shape (ceil(n / 49),).
     """
     power, peaks = PowerMeter(), PeakMeter()
-    with ThreadPoolExecutor(1) as beside:
+    # A thread for each meter, so that each takes its blocks in order.
+    with ThreadPoolExecutor(1) as weighing, ThreadPoolExecutor(1) as peaking:
+        ahead: deque[tuple[Future[None], ...]] = deque()
         for block in stretches:
-            weighed = beside.submit(power.add, block)
-            peaks.add(block)
-            weighed.result()
+            ahead.append((weighing.submit(power.add, block), peaking.submit(peaks.add, block)))
+            if len(ahead) > _MOST_AHEAD:
+                _await(ahead.popleft())
+        for taken in ahead:
+            _await(taken)
     return power.read(), peaks.read()
 
 
@@ -176,6 +184,11 @@ def limiting_gain(peaks: Signal, ceiling_dbtp: float) -> Gain:
     need = np.concatenate([need[:1], need]) if len(need) else np.ones(1)
     held = scipy.ndimage.minimum_filter1d(need, 2 * _HOLD + 2, origin=-1)
     return np.asarray(scipy.ndimage.uniform_filter1d(held, 2 * _HOLD + 1), dtype=np.float32)
+
+
+def _await(taken: tuple[Future[None], ...]) -> None:
+    for future in taken:
+        future.result()
 
 
 def _lufs(power: float) -> float:
