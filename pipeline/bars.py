@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.filters import chroma_bank, mel_bank
 from pipeline.mono import RATE, spectrogram
 
 if TYPE_CHECKING:
@@ -150,14 +151,11 @@ def bar_features(mono: Mono) -> Features:
 
 @lru_cache(maxsize=1)
 def _bank() -> Feature:
-    """Pitch classes, those of the bass, and mel bands; shape (bins, 12 + 12 + 40)."""
-    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
-
-    pitch_classes = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
-    hz = librosa.fft_frequencies(sr=RATE, n_fft=_WINDOW)
+    """Make filters of pitch classes, of the bass alone, and of mel bands; shape (bins, 64)."""
+    pitch_classes = chroma_bank(_WINDOW)
+    hz = np.fft.rfftfreq(_WINDOW, 1.0 / RATE)[:, None]
     low = (hz >= _BASS_HZ[0]) & (hz <= _BASS_HZ[1])
-    mel = librosa.filters.mel(sr=RATE, n_fft=_WINDOW, n_mels=40)
-    return np.vstack([pitch_classes, pitch_classes * low, mel]).astype(np.float32).T
+    return np.hstack([pitch_classes, pitch_classes * low, mel_bank(_WINDOW, 40, 0.0, RATE / 2)])
 
 
 def _relative(power: Feature) -> Feature:

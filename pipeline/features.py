@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.filters import chroma_bank, mel_bank
 from pipeline.grids import time_at
 from pipeline.mono import RATE, narrow, spectrogram
 
@@ -126,21 +127,13 @@ def _flux(mono: Mono, loud: float) -> Curves:
 @lru_cache(maxsize=1)
 def _sound_bank() -> Curves:
     """Make filters of the pitch classes, then of the bands; shape (bins, 12 + 20)."""
-    import librosa  # noqa: PLC0415 - half a second that only a merge needs to pay
-
-    pitches = librosa.filters.chroma(sr=RATE, n_fft=_WINDOW, tuning=0.0)
-    return np.hstack([pitches.T.astype(np.float32), _mel(_WINDOW)])
+    return np.hstack([chroma_bank(_WINDOW), _mel(_WINDOW)])
 
 
 @lru_cache(maxsize=2)
 def _mel(window: int) -> Curves:
     """Make filters of the bands; shape (bins, 20)."""
-    import librosa  # noqa: PLC0415 - as above
-
-    bank = librosa.filters.mel(
-        sr=RATE, n_fft=window, n_mels=_N_BANDS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
-    )
-    return np.asarray(bank.T, dtype=np.float32)
+    return mel_bank(window, _N_BANDS, _LOWEST_HZ, _HIGHEST_HZ)
 
 
 def _per_step(frames: Curves, edges_s: Array, hop: int) -> Array:

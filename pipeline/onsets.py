@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
+from pipeline.filters import mel_bank, mel_corners
 from pipeline.mono import RATE, spectrogram
 
 if TYPE_CHECKING:
@@ -109,21 +110,14 @@ def _widened(level: Curve) -> Curve:
 
 @lru_cache(maxsize=2)
 def _mel_bank(window: int) -> Curve:
-    """Mel bands, shape (bins that any of them has, `_ROWS`)."""
-    import librosa  # noqa: PLC0415 - half a second that only the tracker needs to pay
-
-    bank = librosa.filters.mel(
-        sr=RATE, n_fft=window, n_mels=_ROWS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ
-    )
-    last = int(np.flatnonzero(bank.any(axis=0))[-1])
-    return np.ascontiguousarray(bank[:, : last + 1].T)
+    """Make mel bands, shape (bins that any of them has, `_ROWS`)."""
+    bank = mel_bank(window, _ROWS, _LOWEST_HZ, _HIGHEST_HZ)
+    return bank[: int(np.flatnonzero(bank.any(axis=1))[-1]) + 1]
 
 
 @lru_cache(maxsize=1)
 def _band_means() -> Curve:
     """Return what makes the means of `_BANDS_HZ` of mel bands; shape (`_ROWS`, 3)."""
-    import librosa  # noqa: PLC0415 - as above
-
-    hz = librosa.mel_frequencies(_ROWS, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ)
+    hz = mel_corners(_ROWS, _LOWEST_HZ, _HIGHEST_HZ)
     members = np.stack([(hz >= low) & (hz < high) for low, high in _BANDS_HZ], axis=1)
     return np.asarray(members / members.sum(axis=0), dtype=np.float32)
