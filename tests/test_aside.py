@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,23 @@ def test_one_process_does_it_all(aside: Aside, stem: Signal, blank: Blank) -> No
     for _ in range(3):
         aside.warp(stem, LAYER, 1.0, nobody_listens, blank=blank)
     assert aside.pid == before != os.getpid()
+
+
+def test_two_threads_take_turns_and_long_plans_arrive(
+    aside: Aside, stem: Signal, blank: Blank
+) -> None:
+    anchors = np.arange(0.0, 3000.0, 0.5)
+    long = LayerPlan(
+        warp=WarpMap(source_s=tuple(anchors.tolist()), target_s=tuple((anchors / 1.05).tolist()))
+    )
+    plans = (long, LAYER)
+
+    def work(plan: LayerPlan) -> Signal:
+        return aside.warp(stem, plan, 2.0, nobody_listens, blank=blank)
+
+    with ThreadPoolExecutor() as threads:
+        for plan, out in zip(plans, threads.map(work, plans), strict=True):
+            np.testing.assert_array_equal(out, warp(stem, plan, 2.0, nobody_listens))
 
 
 @pytest.mark.parametrize("length_s", [0.0, 1.0])
