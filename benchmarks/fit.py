@@ -30,12 +30,14 @@ from pipeline.loudness import integrated_lufs, vocals_to_backing_lu
 from pipeline.merge import merge
 from pipeline.plan import fifths_apart, make_plan
 from pipeline.recipe import Recipe
+from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Stems
 from pipeline.warp import warp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Plan, Signal, Song
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -86,12 +88,18 @@ class Fitted:
 class TrueStems:
     """A separator that knows the answer."""
 
-    name, note = "truth", ""
+    name, note, identity = "truth", "", "truth"
 
     def __init__(self, *songs: Composition) -> None:
         self._songs = songs
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(
+        self,
+        song: Song,
+        on_fraction: OnFraction,
+        *,
+        blank: Blank = in_memory,  # noqa: ARG002 - the truth is in memory already
+    ) -> Stems:
         """Return the stems that the song was made of."""
         on_fraction(1.0)
         return next(

@@ -36,7 +36,6 @@ _WORDS = {
     Stage.BEATS: "Finding the beats",
     Stage.KEYS: "Finding the keys",
     Stage.PLAN: "Planning the mash-up",
-    Stage.CLEAN: "Cleaning the voices",
     Stage.WARP: "Bringing the songs to one tempo and key",
     Stage.LEVEL: "Setting the levels",
     Stage.MIX: "Mixing the layers",

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeline.separate import Separator
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, OnProgress, Song, Stems
 
 _SEPARATE_SHARES = {Stage.DECODE: 0.05, Stage.SEPARATE: 0.9, Stage.ENCODE: 0.05}
 _SPECTROGRAM_SHARES = {Stage.DECODE: 0.3, Stage.BEATS: 0.5, Stage.DRAW: 0.2}
 _MOST_BARS = 64
+_CACHE_BYTES = 4 * 2**30
 _ANALYSE_SHARES = {Stage.DECODE: 0.2, Stage.BEATS: 0.4, Stage.KEYS: 0.3, Stage.LEVEL: 0.1}
 
 
@@ -62,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
-    from pipeline.merge import merge  # noqa: PLC0415 - --help need not wait for the audio stack
+    from pipeline.aside import Aside  # noqa: PLC0415 - --help need not wait for the audio stack
+    from pipeline.cache import Cache  # noqa: PLC0415 - as above
+    from pipeline.merge import merge  # noqa: PLC0415 - as above
     from pipeline.report import as_json, as_report, merge_lines  # noqa: PLC0415 - as above
 
     recipe = Recipe(**{option.name: getattr(options, option.name) for option in OPTIONS})
@@ -75,6 +79,7 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
         if options.stems:
             stack.enter_context(made_folder(options.stems))
         scratch = stack.enter_context(reserve(targets, (options.vocals, options.backing)))
+        aside = stack.enter_context(Aside())
         result = merge(
             options.vocals,
             options.backing,
@@ -84,6 +89,8 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
             format=output.suffix[1:].lower(),
             stems=bool(stems),
             picture=picture is not None,
+            cache=Cache(options.cache, _CACHE_BYTES) if options.cache else None,
+            aside=aside,
             on_progress=on_progress,
         )
         made = {output: result.path, **{stems[n]: path for n, path in result.stems.items()}}
@@ -220,19 +227,33 @@ class _LateSeparator:
         Makes the separator that does the work.
     """
 
-    name = ""
-    note = ""
-
     def __init__(self, make: Callable[[], Separator]) -> None:
         self._make = make
-        self._made: Separator | None = None
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
-        """Split a song into stems that sum to it."""
-        if self._made is None:
-            self._made = self._make()
-            self.name, self.note = self._made.name, self._made.note
-        return self._made.separate(song, on_fraction)
+    @cached_property
+    def _made(self) -> Separator:
+        return self._make()
+
+    @property
+    def name(self) -> str:
+        """What does the work."""
+        return self._made.name
+
+    @property
+    def note(self) -> str:
+        """A sentence for the user, or ""."""
+        return self._made.note
+
+    @property
+    def identity(self) -> str:
+        """What decides its output."""
+        return self._made.identity
+
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank | None = None) -> Stems:
+        """Split a song into stems that sum to it; in memory unless told otherwise."""
+        from pipeline.tapes import in_memory  # noqa: PLC0415 - see _run_merge
+
+        return self._made.separate(song, on_fraction, blank=blank or in_memory)
 
 
 def _check_picture(picture: Path | None) -> None:

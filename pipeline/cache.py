@@ -5,8 +5,9 @@ killed at any moment: an entry appears and disappears by the renaming of a folde
 still being written belongs to whoever holds a lock on it, which dies with its process.
 
 What is kept says nothing about people: a key is a hash, an entry holds audio and what its maker
-found out about it, and there is no way to ask for it but to have the same audio. Only the time
-that a merge takes tells whether somebody merged the same song before.
+found out about it, and there is no way to ask for it but to have the same audio. Where an entry
+speaks of songs by their titles, these are part of its key: nobody learns what another calls them.
+Only the time that a merge takes tells whether somebody merged the same song before.
 """
 
 from __future__ import annotations
@@ -253,7 +254,7 @@ class Pending:
         ----------
         facts
             What was found out; whatever `pipeline.facts.to_facts` takes. Never who asked for it,
-            nor names and titles.
+            and titles only where the key holds them.
         signals
             What to keep under which name. What `blank` made, or its beginning, stays where it
             is, anything else is copied. None of them can be written from now on.

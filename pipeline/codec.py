@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.decoding import LONGEST_S, SHORTEST_S, decode, decode_blocks
+from pipeline.decoding import LONGEST_S, SHORTEST_S, decode, decode_blocks, find_title
 from pipeline.encoding import FORMATS, encode, find_ffmpeg
 from pipeline.fingerprint import fingerprint
 
@@ -14,5 +14,6 @@ __all__ = [
     "decode_blocks",
     "encode",
     "find_ffmpeg",
+    "find_title",
     "fingerprint",
 ]

@@ -105,12 +105,30 @@ def decode(
             if recording.length > (longest_s + _PADDING_S) * SAMPLE_RATE:
                 raise _too_long(shown, "is too long", longest_s)
         _check_yield(tally, shortest_s, shown)
-        title = _title(container, stream) or title_of(path.name if name is None else name)
+        title = _title(container, stream, path.name if name is None else name)
     samples = recording.finished()
     _refuse_silence(samples, shown)
     _turn_down(samples, recording.peak)
     on_fraction(1.0)
     return Song(samples=samples, title=title)
+
+
+def find_title(path: Path, *, name: str | None = None) -> str:
+    """Return what `decode` calls a song, without decoding it.
+
+    Parameters
+    ----------
+    path, name
+        As for `decode`.
+
+    Raises
+    ------
+    UnreadableAudioError
+        If the path is no file, is no audio, or has no sound track that can be decoded.
+    """
+    name = path.name if name is None else name
+    with opened(path, clean_name(name)) as (container, stream):
+        return _title(container, stream, name)
 
 
 def decode_blocks(path: Path, *, name: str | None = None) -> Iterator[Signal]:
@@ -299,13 +317,14 @@ def _check_yield(tally: _Tally, shortest_s: float, shown: str) -> None:
     )
 
 
-def _title(container: InputContainer, stream: AudioStream) -> str:
-    """Return "artist - title" from the tags, with an en dash; "" if there is no title."""
+def _title(container: InputContainer, stream: AudioStream, name: str) -> str:
+    """Return "artist - title" from the tags, with an en dash, else what the file's name says."""
     # Ogg keeps its tags with the stream, everything else with the file.
     found = {**stream.metadata, **container.metadata}
     tags = {key.lower(): clean_text(value) for key, value in found.items()}
     parts = (tags.get("artist"), tags.get("title"))
-    return " \N{EN DASH} ".join(part for part in parts if part) if parts[1] else ""
+    tagged = " \N{EN DASH} ".join(part for part in parts if part) if parts[1] else ""
+    return tagged or title_of(name)
 
 
 def _refuse_silence(samples: Signal, shown: str) -> None:

@@ -1,56 +1,67 @@
 """The conductor: two songs in, one mash-up out. Stages know nothing of each other.
 
-decode -> separate -> track beats on the full mixes -> find keys -> plan -> clean -> warp -> level
--> mix -> encode, and then measure the file as it is delivered.
+decode -> separate -> track beats on the full mixes -> find keys -> plan -> clean and warp -> level
+-> mix -> encode, and then measure the file as it is delivered. Up to the plan the two songs are
+worked on side by side, then voices and bands are. What was worked out before comes out of the
+cache: the stems of a song, the aligned layers of two, or the very mash-up.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
-
-import numpy as np
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pipeline.arrange import assemble
-from pipeline.beats import track_beats
-from pipeline.codec import LONGEST_S, decode, encode
-from pipeline.delivery import ARTIST, ceiling_for, deliver
+from pipeline.cache import Cache
+from pipeline.casting import cast_songs, plan_mashup
+from pipeline.codec import LONGEST_S, encode
+from pipeline.delivery import ARTIST, deliver
 from pipeline.denoise import denoise
 from pipeline.dynamics import duck, level_frames
-from pipeline.errors import NoBackingError, NoVoiceError
-from pipeline.features import beat_features
-from pipeline.form import arrange
 from pipeline.grids import warp_grid
-from pipeline.key import find_key, find_tuning
-from pipeline.mix import Layers, enter, even, fade_out, level, master
-from pipeline.names import clean_name
-from pipeline.plan import make_plan, score_roles
-from pipeline.singing import find_sung
-from pipeline.stages import Conductor, halves, shares
-from pipeline.types import MergeResult, SongFacts, Stage
+from pipeline.keepsakes import (
+    Aligned,
+    Alignment,
+    Order,
+    keep_aligned,
+    keep_result,
+    recall_aligned,
+    recall_result,
+)
+from pipeline.layers import Layers, layer_of
+from pipeline.mix import enter, even, fade_out, level, premaster
+from pipeline.sources import Desk, SongFile
+from pipeline.stages import Conductor, shares, side_by_side
+from pipeline.tapes import on_disk
+from pipeline.types import MergeResult, Stage
 from pipeline.warp import warp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-    from pipeline.features import BeatFeatures
+    from pipeline.aside import Aside
+    from pipeline.casting import Cast, Source
+    from pipeline.denoise import Method
+    from pipeline.layers import Layer
     from pipeline.recipe import Recipe
     from pipeline.separate import Separator
-    from pipeline.types import BeatGrid, OnFraction, OnProgress, Plan, Role, Signal, Song, Stems
+    from pipeline.sources import Recording
+    from pipeline.tapes import Blank
+    from pipeline.types import LayerPlan, OnFraction, OnProgress, Plan, Role
 
 _SHARES: Mapping[Stage, float] = {
     Stage.DECODE: 0.05,
-    Stage.SEPARATE: 0.42,
-    Stage.BEATS: 0.08,
-    Stage.KEYS: 0.05,
+    Stage.SEPARATE: 0.35,
+    Stage.BEATS: 0.10,
+    Stage.KEYS: 0.07,
     Stage.PLAN: 0.02,
-    Stage.CLEAN: 0.04,
-    Stage.WARP: 0.13,
-    Stage.LEVEL: 0.02,
-    Stage.MIX: 0.09,
-    Stage.ENCODE: 0.08,
+    Stage.WARP: 0.22,
+    Stage.LEVEL: 0.01,
+    Stage.MIX: 0.06,
+    Stage.ENCODE: 0.10,
     Stage.DRAW: 0.02,
 }
 """Share of the whole that each stage takes, roughly; only the progress bar depends on it."""
@@ -60,8 +71,6 @@ _SHARES_UNDRAWN: Mapping[Stage, float] = {
     for stage, share in _SHARES.items()
     if stage is not Stage.DRAW
 }
-
-_RESIDUE_DB = 25.0  # a stem this far below its song holds nothing that was played or sung
 
 
 def merge(
@@ -78,6 +87,8 @@ def merge(
     longest_s: float = LONGEST_S,
     stems: bool = False,
     picture: bool = False,
+    cache: Cache | None = None,
+    aside: Aside | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> MergeResult:
     """Sing one song over another.
@@ -90,7 +101,8 @@ def merge(
         Every option.
     out_dir
         An existing folder for ``mashup.<format>`` and, where asked for, ``vocals.wav``,
-        ``backing.wav`` and ``card.png``.
+        ``backing.wav`` and ``card.png``. While the merge runs, its signals lie on the same disk:
+        about 2.5 MB for every second of the two songs.
     separator
         Takes the songs apart; kept by the caller from merge to merge.
     vocals_name, backing_name
@@ -103,8 +115,13 @@ def merge(
         Seconds that a song may last.
     stems, picture
         Write the two aligned layers too, and a card to look at.
+    cache
+        Where to keep what was worked out, and to look for it; None keeps nothing.
+    aside
+        A second process to warp the bands in while this one warps the voices; None does one after
+        the other here.
     on_progress
-        Told the stage and the share of the whole that is done.
+        Told the stage and the share of the whole that is done, by any thread, one at a time.
 
     Returns
     -------
@@ -122,214 +139,216 @@ def merge(
     """
     names = (vocals_name or vocal_song.name, backing_name or backing_song.name)
     conductor = Conductor(on_progress, _SHARES if picture else _SHARES_UNDRAWN)
+    desk = Desk(
+        separator=separator,
+        cache=cache or Cache(None, 0),
+        blank=on_disk(out_dir),
+        aside=aside,
+        recipe=recipe,
+        longest_s=longest_s,
+    )
     with conductor.stage(Stage.DECODE) as on_fraction:
-        first, second = halves(on_fraction)
-        song_a = decode(vocal_song, name=names[0], longest_s=longest_s, on_fraction=first)
-        song_b = decode(backing_song, name=names[1], longest_s=longest_s, on_fraction=second)
+        files = SongFile.of(vocal_song, names[0]), SongFile.of(backing_song, names[1])
+        order = Order(
+            vocals=files[0],
+            backing=files[1],
+            engine=separator.identity,
+            recipe=recipe,
+            longest_s=longest_s,
+            form=(format, max_bytes, picture),
+        )
+        result = None if stems else recall_result(desk.cache, order, out_dir)
+        aligned = None if result else recall_aligned(desk.cache, order)
+        recordings = () if result or aligned else _read(files, desk, on_fraction)
+    if result is None:
+        if aligned is None:
+            sources = _take_in(recordings, files, desk, conductor)
+            aligned = _align(sources, order, desk, conductor)
+        wanted = _Wanted(
+            path=out_dir / f"mashup.{format}", max_bytes=max_bytes, stems=stems, picture=picture
+        )
+        result = _finish(aligned, wanted, desk, conductor)
+        if not stems:
+            keep_result(desk.cache, order, result)
+    return replace(
+        result,
+        separator=separator.name,
+        seconds_by_stage=conductor.seconds,
+        notes=(separator.note, *result.notes) if separator.note else result.notes,
+    )
+
+
+def _read(
+    files: tuple[SongFile, SongFile], desk: Desk, on_fraction: OnFraction
+) -> tuple[Recording, ...]:
+    """Read both songs side by side; a song over itself once."""
+    songs = files if files[0].audio != files[1].audio else files[:1]
+    return side_by_side(on_fraction, *(partial(desk.read, song) for song in songs))
+
+
+def _take_in(
+    recordings: tuple[Recording, ...],
+    files: tuple[SongFile, SongFile],
+    desk: Desk,
+    conductor: Conductor,
+) -> tuple[Source, Source]:
+    """Take the songs as far as the plan needs them, side by side."""
+    roles: list[tuple[Role, ...]] = [("vocals",), ("backing",)]
+    if desk.recipe.roles == "auto" or len(recordings) == 1:
+        roles = [("vocals", "backing")] * len(recordings)
     with conductor.stage(Stage.SEPARATE) as on_fraction:
-        stems_a, stems_b = _separate(song_a, song_b, separator, on_fraction)
+        stems = side_by_side(on_fraction, *(partial(desk.separate, song) for song in recordings))
     with conductor.stage(Stage.BEATS) as on_fraction:
-        grid_a = track_beats(song_a.samples, recipe.beats)
-        on_fraction(0.5)
-        grid_b = track_beats(song_b.samples, recipe.beats)
+        known = side_by_side(on_fraction, *(partial(desk.find_beats, song) for song in recordings))
     with conductor.stage(Stage.KEYS) as on_fraction:
-        source_a = _listen(song_a, stems_a, grid_a, names[0])
-        on_fraction(0.5)
-        source_b = _listen(song_b, stems_b, grid_b, names[1])
-        del song_a, song_b, stems_a, stems_b
+        parts = zip(recordings, stems, known, roles, strict=True)
+        sources = side_by_side(
+            on_fraction, *(partial(desk.listen, song.file, *rest) for song, *rest in parts)
+        )
+    if len(sources) == 1:  # the same song under another name
+        return sources[0], sources[0].called(files[1].name, files[1].title)
+    return sources[0], sources[1]
+
+
+def _align(
+    sources: tuple[Source, Source],
+    order: Order,
+    desk: Desk,
+    conductor: Conductor,
+) -> Aligned:
+    """Decide who sings what when, and bring the layers together."""
     with conductor.stage(Stage.PLAN):
-        cast, notes = _cast(source_a, source_b, recipe)
-        plan = _decide(cast, recipe)
-        vocal_facts, backing_facts = cast["vocals"].facts, cast["backing"].facts
-        title = f"{vocal_facts.title} x {backing_facts.title}"
-    voices, bands = _prepare(cast, plan, recipe, conductor)
-    del source_a, source_b, cast  # with them go the stems, half of all memory in use
+        cast, notes = cast_songs(*sources, desk.recipe)
+        plan = plan_mashup(cast, desk.recipe)
+    with desk.cache.pending(order.aligned_key, desk.blank) as coming:
+        with conductor.stage(Stage.WARP) as on_fraction:
+            voices, bands = _warp(cast, plan, desk, coming.blank, on_fraction)
+        aligned = Aligned(
+            alignment=Alignment(
+                vocals=cast["vocals"].facts,
+                backing=cast["backing"].facts,
+                plan=plan,
+                notes=(*notes, *plan.warnings),
+            ),
+            voices=voices,
+            bands=bands,
+        )
+        keep_aligned(coming, aligned)
+    return aligned
+
+
+def _warp(
+    cast: Cast, plan: Plan, desk: Desk, blank: Blank, on_fraction: OnFraction
+) -> tuple[dict[Role, Layer], dict[Role, Layer]]:
+    """Clean and warp the stems that are heard in any section: voices here, bands aside."""
+    stretches: dict[Role, LayerPlan] = {"vocals": plan.vocals, "backing": plan.backing}
+    recipe, warp_band = desk.recipe, desk.aside.warp if desk.aside else warp
+
+    def warp_voice(role: Role, tell: OnFraction) -> Layer:
+        stems = cast[role].stems
+        cleaning, warping = shares(tell, 2)
+        method: Method = "threshold" if recipe.denoise_method == "threshold" else "mask"
+        clean = denoise(
+            stems.vocals,
+            stems.accompaniment,
+            recipe.denoise,
+            method,
+            cleaning,
+            blank=desk.blank,
+        )
+        layer, length_s = stretches[role], plan.length_s
+        return layer_of(warp(clean, layer, length_s, warping, keep_formants=True, blank=blank))
+
+    def warp_other(role: Role, tell: OnFraction) -> Layer:
+        band = cast[role].stems.accompaniment
+        return layer_of(warp_band(band, stretches[role], plan.length_s, tell, blank=blank))
+
+    voices = partial(_one_by_one, {section.voice for section in plan.sections}, warp_voice)
+    bands = partial(_one_by_one, {section.band for section in plan.sections}, warp_other)
+    if desk.aside:
+        both = side_by_side(on_fraction, voices, bands)
+    else:  # the stretcher of the one would keep the other waiting
+        first, second = shares(on_fraction, 2)
+        both = voices(first), bands(second)
+    return both[0], both[1]
+
+
+def _one_by_one(
+    roles: Collection[Role], act: Callable[[Role, OnFraction], Layer], on_fraction: OnFraction
+) -> dict[Role, Layer]:
+    parts = shares(on_fraction, len(roles))
+    return {role: act(role, part) for role, part in zip(sorted(roles), parts, strict=True)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be made of the aligned layers; see `merge`."""
+
+    path: Path
+    max_bytes: int | None
+    stems: bool
+    picture: bool
+
+
+def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor) -> MergeResult:
+    """Set the levels, put the passages together, write the file and what goes with it."""
+    alignment, path, recipe = aligned.alignment, wanted.path, desk.recipe
+    plan = alignment.plan
+    title = f"{alignment.vocals.title} x {alignment.backing.title}"
+    beats = warp_grid(alignment.backing.grid, plan.backing, plan.length_s)
     with conductor.stage(Stage.LEVEL):
-        voices, bands = _level(voices, bands, plan, recipe)
+        voices, bands = _level(aligned, recipe)
     with conductor.stage(Stage.MIX) as on_fraction:
-        beats = warp_grid(backing_facts.grid, plan.backing, plan.length_s)
-        layers = assemble(voices, bands, plan.sections, beats.beats_s, on_fraction)
-        layers = _balance(fade_out(layers, plan.fade_out_s), recipe)
-        layers = master(layers, ceiling_for(format))
+        layers = assemble(
+            voices, bands, plan.sections, beats.beats_s, on_fraction, blank=desk.blank
+        )
+        draft = premaster(_balance(fade_out(layers, plan.fade_out_s), recipe, desk.blank))
     with ExitStack() as undo:
         with conductor.stage(Stage.ENCODE) as on_fraction:
-            path = out_dir / f"mashup.{format}"
             undo.callback(path.unlink, missing_ok=True)
-            layers, loudness = deliver(layers, path, title, max_bytes)
+            layers, loudness = deliver(draft, path, title, wanted.max_bytes)
             on_fraction(0.8)
-            written = _write_stems(layers, out_dir, title, undo) if stems else {}
+            written = _write_stems(layers, path.parent, title, undo) if wanted.stems else {}
         result = MergeResult(
             path=path,
-            vocals=vocal_facts,
-            backing=backing_facts,
+            vocals=alignment.vocals,
+            backing=alignment.backing,
             plan=plan,
             grids={
-                "vocals": warp_grid(vocal_facts.grid, plan.vocals, plan.length_s),
+                "vocals": warp_grid(alignment.vocals.grid, plan.vocals, plan.length_s),
                 "backing": beats,
             },
             loudness=loudness,
-            separator=separator.name,
-            seconds_by_stage=conductor.seconds,
-            notes=(*((separator.note,) if separator.note else ()), *notes, *plan.warnings),
+            separator="",
+            seconds_by_stage={},
+            notes=alignment.notes,
             stems=written,
         )
-        if picture:
+        if wanted.picture:
             with conductor.stage(Stage.DRAW):
-                result = replace(result, picture=_draw(result, layers, out_dir, undo))
+                result = replace(result, picture=_draw(result, layers, path.parent, undo))
         undo.pop_all()
     return result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Source:
-    """One of the two songs, as far as it is known."""
-
-    name: str
-    stems: Stems
-    facts: SongFacts
-    has_band: bool
-
-
-_Cast: TypeAlias = "dict[Role, _Source]"
-_Layer: TypeAlias = "dict[Role, Signal]"
-
-
-def _separate(
-    song_a: Song, song_b: Song, separator: Separator, on_fraction: OnFraction
-) -> tuple[Stems, Stems]:
-    first, second = halves(on_fraction)
-    stems = separator.separate(song_a, first)
-    if np.array_equal(song_a.samples, song_b.samples):  # a song over itself
-        return stems, stems
-    return stems, separator.separate(song_b, second)
-
-
-def _listen(song: Song, stems: Stems, grid: BeatGrid, name: str) -> _Source:
-    """Find out about one song what the plan has to know."""
-    facts = SongFacts(
-        title=song.title,
-        duration_s=song.duration_s,
-        grid=grid,
-        key=find_key(song.samples),
-        tuning=find_tuning(song.samples),
-        sung=()
-        if _is_residue(stems.vocals, song)
-        else find_sung(stems.vocals, stems.accompaniment),
-    )
-    return _Source(
-        name=name, stems=stems, facts=facts, has_band=not _is_residue(stems.accompaniment, song)
-    )
-
-
-def _is_residue(stem: Signal, song: Song) -> bool:
-    return bool(np.std(stem) < 10.0 ** (-_RESIDUE_DB / 20.0) * np.std(song.samples))
-
-
-def _cast(source_a: _Source, source_b: _Source, recipe: Recipe) -> tuple[_Cast, tuple[str, ...]]:
-    """Give each song its role, and say so if the roles are not as given.
-
-    Raises
-    ------
-    NoVoiceError, NoBackingError
-        A song has nothing to give in its role; levelling would blow its residue up.
-    """
-    given: _Cast = {"vocals": source_a, "backing": source_b}
-    other: _Cast = {"vocals": source_b, "backing": source_a}
-    if recipe.roles == "auto" and _is_playable(other):
-        swapped = f"The roles are swapped: {source_b.facts.title} sings"
-        if not _is_playable(given):
-            return other, (f"{swapped}, because it does not work the other way round.",)
-        merits = [score_roles(*_on_paper(cast, recipe)) for cast in (given, other)]
-        if merits[1] > merits[0]:
-            return other, (f"{swapped}, because that fits better.",)
-    if not given["vocals"].facts.sung:
-        raise NoVoiceError(
-            f"No voice was found in {clean_name(source_a.name)}.",
-            hint="Send a song in which somebody sings or raps.",
-        )
-    if not given["backing"].has_band:
-        raise NoBackingError(
-            f"Nothing but a voice was found in {clean_name(source_b.name)}.",
-            hint="Send a song with instruments.",
-        )
-    return given, ()
-
-
-def _is_playable(cast: _Cast) -> bool:
-    return bool(cast["vocals"].facts.sung) and cast["backing"].has_band
-
-
-def _on_paper(
-    cast: _Cast, recipe: Recipe
-) -> tuple[SongFacts, SongFacts, Recipe, tuple[BeatFeatures, BeatFeatures] | None]:
-    """All that the plan is made from; no features where a song has no beats to measure them on."""
-    voice, band = cast["vocals"], cast["backing"]
-    if min(len(voice.facts.grid.beats_s), len(band.facts.grid.beats_s)) < 2:
-        return voice.facts, band.facts, recipe, None
-    features = (
-        beat_features(voice.stems.vocals, voice.facts.grid),
-        beat_features(band.stems.accompaniment, band.facts.grid),
-    )
-    return voice.facts, band.facts, recipe, features
-
-
-def _decide(cast: _Cast, recipe: Recipe) -> Plan:
-    plan = make_plan(*_on_paper(cast, recipe))
-    return arrange(plan, recipe.arrange, cast["vocals"].facts, cast["backing"].facts)
-
-
-def _prepare(
-    cast: _Cast, plan: Plan, recipe: Recipe, conductor: Conductor
-) -> tuple[_Layer, _Layer]:
-    """Clean and warp the stems that are heard in any section."""
-    heard_voices = {section.voice for section in plan.sections}
-    heard_bands = {section.band for section in plan.sections}
-    with conductor.stage(Stage.CLEAN):
-        voices = {
-            role: denoise(
-                source.stems.vocals,
-                source.stems.accompaniment,
-                recipe.denoise,
-                "threshold" if recipe.denoise_method == "threshold" else "mask",
-            )
-            for role, source in cast.items()
-            if role in heard_voices
-        }
-    stretches = {"vocals": plan.vocals, "backing": plan.backing}
-    with conductor.stage(Stage.WARP) as on_fraction:
-        parts = iter(shares(on_fraction, len(heard_voices) + len(heard_bands)))
-        warped_voices = {
-            role: warp(voice, stretches[role], plan.length_s, next(parts), keep_formants=True)
-            for role, voice in voices.items()
-        }
-        warped_bands = {
-            role: warp(source.stems.accompaniment, stretches[role], plan.length_s, next(parts))
-            for role, source in cast.items()
-            if role in heard_bands
-        }
-    if "vocals" in warped_voices:
-        warped_voices["vocals"] = enter(warped_voices["vocals"], plan)
-    return warped_voices, warped_bands
-
-
-def _level(voices: _Layer, bands: _Layer, plan: Plan, recipe: Recipe) -> tuple[_Layer, _Layer]:
+def _level(aligned: Aligned, recipe: Recipe) -> tuple[dict[Role, Layer], dict[Role, Layer]]:
     """Set each voice against the band that it is heard over first."""
-    bands = even(bands)
-    levelled: _Layer = {}
-    for role, voice in voices.items():
-        band = bands[next(section.band for section in plan.sections if section.voice == role)]
-        if recipe.level == "frame":
-            levelled[role] = level_frames(voice, band, recipe.balance)
-        else:
-            levelled[role] = level(voice, band, recipe.balance)
-    return levelled, bands
+    voices, bands, plan = aligned.voices, even(aligned.bands), aligned.alignment.plan
+    if "vocals" in voices:
+        voices = {**voices, "vocals": enter(voices["vocals"], plan)}
+    hold = level_frames if recipe.level == "frame" else level
+    over = {
+        role: next(section.band for section in plan.sections if section.voice == role)
+        for role in voices
+    }
+    return {r: hold(v, bands[over[r]], recipe.balance) for r, v in voices.items()}, bands
 
 
-def _balance(layers: Layers, recipe: Recipe) -> Layers:
+def _balance(layers: Layers, recipe: Recipe, blank: Blank) -> Layers:
     """Duck the backing, and set the balance of what is left after cuts and fades."""
     backing = layers.backing
     if recipe.duck:
-        backing = duck(backing, layers.vocals, recipe.duck)
+        backing = duck(backing, layers.vocals, recipe.duck, blank=blank)
     return Layers(vocals=level(layers.vocals, backing, recipe.balance), backing=backing)
 
 

@@ -32,7 +32,6 @@ class Stage(StrEnum):
     BEATS = "find the beats"
     KEYS = "find the keys"
     PLAN = "plan the mash-up"
-    CLEAN = "clean the voices"
     WARP = "bring the songs to one tempo and key"
     LEVEL = "set the levels"
     MIX = "mix the layers"

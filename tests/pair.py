@@ -9,12 +9,14 @@ import numpy as np
 import soundfile as sf
 
 from composer import Composition, compose
+from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Stems
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import OnFraction, Song
+    from pipeline.tapes import Blank
+    from pipeline.types import OnFraction, Signal, Song
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +33,7 @@ class Pair:
 class TrueStems:
     """Gives back the stems that composed songs were made of; it knows a song by its length."""
 
-    name = "truth"
+    name = identity = "truth"
     note = ""
 
     def __init__(self, *songs: Composition) -> None:
@@ -39,27 +41,33 @@ class TrueStems:
         assert len(self.songs) == len(songs)
         self.asked = 0
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         self.asked += 1
         on_fraction(0.5)
         vocals = self.songs[song.samples.shape[1]].stems.vocals
         on_fraction(1.0)
-        return Stems(vocals=vocals, accompaniment=song.samples - vocals)
+        return _stems(song, vocals, blank)
 
 
 class Shares:
     """Calls a share of any song its voice, at once."""
 
-    name = "shares"
+    name = identity = "shares"
 
     def __init__(self, voice: float = 0.5, note: str = "") -> None:
         self.voice = np.float32(voice)
         self.note = note
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         on_fraction(1.0)
-        vocals = song.samples * self.voice
-        return Stems(vocals=vocals, accompaniment=song.samples - vocals)
+        return _stems(song, song.samples * self.voice, blank)
+
+
+def _stems(song: Song, vocals: Signal, blank: Blank) -> Stems:
+    stems = Stems(vocals=blank(vocals.shape[1]), accompaniment=blank(vocals.shape[1]))
+    stems.vocals[:] = vocals
+    stems.accompaniment[:] = song.samples - vocals
+    return stems
 
 
 def write_pair(

@@ -17,6 +17,7 @@ from pipeline.__main__ import main
 from pipeline.codec import decode
 from pipeline.errors import OutputError, StageError
 from pipeline.recipe import OPTIONS
+from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Progress, Song, Stage, Stems
 from tests.pair import Pair, Shares, all_files
 from tests.test_laws import loaded_by
@@ -24,6 +25,7 @@ from tests.test_laws import loaded_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction
 
 
@@ -371,7 +373,7 @@ class Raises(Shares):
         super().__init__()
         self.error = error
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         raise self.error
 
 

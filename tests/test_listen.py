@@ -26,6 +26,7 @@ from benchmarks.listen.songs import SHARED, SHARED_INSTRUMENTALS, SeparateOnce, 
 from pipeline.codec import decode
 from pipeline.errors import OutputError, UserError
 from pipeline.loudness import integrated_lufs, true_peak_dbtp
+from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Song, Stems
 from tests.pair import Pair, Shares, all_files, write_pair
 from tests.songs import sine
@@ -33,6 +34,7 @@ from tests.songs import sine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Signal
 
 SONGS = tuple(Source(path=Path(name), title=name, sings=name != "d") for name in "abcd")
@@ -46,9 +48,11 @@ def test_stems_are_made_once(tmp_path: Path) -> None:
     class Counting(Shares):
         asked = 0
 
-        def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+        def separate(
+            self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory
+        ) -> Stems:
             self.asked += 1
-            return super().separate(song, on_fraction)
+            return super().separate(song, on_fraction, blank=blank)
 
     inner = Counting(0.25)
     once = SeparateOnce(inner, tmp_path)

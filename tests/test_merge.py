@@ -25,6 +25,7 @@ from pipeline.errors import (
 from pipeline.grids import apply_warp
 from pipeline.merge import merge
 from pipeline.recipe import Recipe
+from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, BeatGrid, MergeResult, Progress, Song, Stage, Stems
 from tests.audio_files import sines, write_pcm
 from tests.pair import Pair, Shares, TrueStems, write_pair, write_song
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pipeline.separate import Separator
+    from pipeline.tapes import Blank
     from pipeline.types import LayerPlan, OnFraction, Signal
 
 STAGES = [stage for stage in Stage if stage not in {Stage.FETCH, Stage.DRAW}]
@@ -162,10 +164,12 @@ def test_progress_rises_through_all_stages_to_the_end(made: Made) -> None:
 
 def test_progress_never_falls_though_a_stage_says_so(small_pair: Pair, tmp_path: Path) -> None:
     class Fickle(Shares):
-        def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+        def separate(
+            self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory
+        ) -> Stems:
             on_fraction(7.0)
             on_fraction(-1.0)
-            return super().separate(song, on_fraction)
+            return super().separate(song, on_fraction, blank=blank)
 
     told: list[Progress] = []
 
@@ -273,7 +277,7 @@ class Fails(Shares):
         super().__init__()
         self.error = error
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         raise self.error
 
 
@@ -370,7 +374,7 @@ def test_songs_without_a_beat_are_laid_over_each_other(
 ) -> None:
     drone = write_pcm(tmp_path / "drone.wav", sines(6.0, SAMPLE_RATE), SAMPLE_RATE)
     # What the tracker makes of a drone is its own affair; here it hears nothing.
-    monkeypatch.setattr("pipeline.merge.track_beats", lambda *_: BeatGrid())
+    monkeypatch.setattr("pipeline.sources.track_beats", lambda *_: BeatGrid())
     result = merge(drone, small_pair.backing, Recipe(), tmp_path, separator=Shares(), format="wav")
     assert "No beat was found in drone, so the songs are not aligned." in result.notes
     assert result.grids == {"vocals": BeatGrid(), "backing": BeatGrid()}

@@ -13,12 +13,14 @@ from composer import compose
 from pipeline.codec import decode, encode
 from pipeline.errors import UserError
 from pipeline.names import clean_name, clean_text
+from pipeline.tapes import in_memory
 from pipeline.types import Stems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from pipeline.separate import Separator
+    from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Song
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "audio" / "songs"
@@ -129,14 +131,15 @@ class SeparateOnce:
 
     def __init__(self, separator: Separator, folder: Path) -> None:
         self.name, self.note = separator.name, separator.note
+        self.identity = separator.identity
         self._separator = separator
         self._folder = folder
 
-    def separate(self, song: Song, on_fraction: OnFraction) -> Stems:
+    def separate(self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory) -> Stems:
         """Split a song into stems that sum to it, or read how it was split before."""
         path = self._folder / f"{hashlib.sha256(song.samples.tobytes()).hexdigest()}.npy"
         if not path.exists():
-            stems = self._separator.separate(song, on_fraction)
+            stems = self._separator.separate(song, on_fraction, blank=blank)
             np.save(path, np.stack([stems.vocals, stems.accompaniment]))
         vocals, accompaniment = np.load(path)
         on_fraction(1.0)

@@ -1,0 +1,258 @@
+"""From a file to all that a merge wants of it, or out of the cache what was worked out before.
+
+A song is known by its audio: whoever sends the same recording again, under whatever name, finds it
+taken apart already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.beats import track_beats
+from pipeline.cache import make_key
+from pipeline.casting import Source
+from pipeline.codec import decode, find_title
+from pipeline.features import beat_features
+from pipeline.fingerprint import fingerprint
+from pipeline.key import find_pitch
+from pipeline.mono import narrow
+from pipeline.singing import find_sung
+from pipeline.tapes import release, stretches
+from pipeline.types import SAMPLE_RATE, SongFacts, Stems
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from pipeline.aside import Aside
+    from pipeline.cache import Cache
+    from pipeline.mono import Mono
+    from pipeline.recipe import Recipe
+    from pipeline.separate import Separator
+    from pipeline.tapes import Blank
+    from pipeline.types import BeatGrid, OnFraction, Role, Signal, Song
+
+_RESIDUE_DB = 25.0  # a stem this far below its song holds nothing that was played or sung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SongFile:
+    """A song before anything is done with it.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    name
+        What the user calls the file.
+    title
+        What a person would call the song.
+    audio
+        Its fingerprint.
+    """
+
+    path: Path
+    name: str
+    title: str
+    audio: str
+
+    @classmethod
+    def of(cls, path: Path, name: str | None) -> SongFile:
+        """Look at a file.
+
+        Raises
+        ------
+        UnreadableAudioError
+            There is no sound in it that can be read.
+        """
+        name = name or path.name
+        audio = fingerprint(path, name=name)
+        return cls(path=path, name=name, title=find_title(path, name=name), audio=audio)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What is known of a recording: nothing of its names, nor of those who sent it.
+
+    Attributes
+    ----------
+    facts
+        Without a title.
+    has_band
+        Whether there is more in it than a voice.
+    """
+
+    facts: SongFacts
+    has_band: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recording:
+    """A song that was read.
+
+    Attributes
+    ----------
+    file
+        Where it comes from.
+    sound
+        The song, or its stems where the cache has them.
+    findings
+        All that is known of it, where the cache has them.
+    """
+
+    file: SongFile
+    sound: Song | Stems
+    findings: Findings | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Beats:
+    """The beats of a song, and the mono copy that they were found in."""
+
+    grid: BeatGrid
+    mono: Mono
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Desk:
+    """Where songs are worked on; every step takes a song further, and may run in any thread.
+
+    Attributes
+    ----------
+    separator
+        Takes songs apart.
+    cache
+        What was worked out before.
+    blank
+        Makes the room for signals that are not kept.
+    aside
+        A second process for some of the work.
+    recipe
+        What the user asked for.
+    longest_s
+        Seconds that a song may last.
+    """
+
+    separator: Separator
+    cache: Cache
+    blank: Blank
+    aside: Aside | None
+    recipe: Recipe
+    longest_s: float
+
+    def read(self, file: SongFile, on_fraction: OnFraction) -> Recording:
+        """Decode a song, or find it in the cache taken apart.
+
+        Raises
+        ------
+        UserError
+            The file holds no song that can be used.
+        """
+        sound: Song | Stems | None = self._known_stems(file)
+        if sound is None:
+            sound = decode(
+                file.path,
+                name=file.name,
+                longest_s=self.longest_s,
+                on_fraction=on_fraction,
+                blank=self.blank,
+            )
+        return Recording(file=file, sound=sound, findings=self._known_findings(file))
+
+    def separate(self, recording: Recording, on_fraction: OnFraction) -> Stems:
+        """Take a song apart."""
+        if isinstance(recording.sound, Stems):
+            return recording.sound
+        with self.cache.pending(self._stems_key(recording.file), self.blank) as coming:
+            stems = self.separator.separate(recording.sound, on_fraction, blank=coming.blank)
+            coming.commit(
+                stems.vocals.shape[1],
+                {"vocals": stems.vocals, "accompaniment": stems.accompaniment},
+            )
+        return stems
+
+    def find_beats(self, recording: Recording, on_fraction: OnFraction) -> Findings | Beats:
+        """Find the beats of a song's full mix."""
+        if recording.findings is not None:
+            return recording.findings
+        if isinstance(recording.sound, Stems):  # they sum to the song
+            mono = narrow(recording.sound.vocals, self.blank)
+            mono += narrow(recording.sound.accompaniment, self.blank)
+        else:
+            mono = narrow(recording.sound.samples, self.blank)
+        on_fraction(0.1)
+        beats = Beats(grid=track_beats(mono, self.recipe.beats), mono=mono)
+        release(mono)
+        return beats
+
+    def listen(
+        self,
+        file: SongFile,
+        stems: Stems,
+        known: Findings | Beats,
+        roles: Collection[Role],
+        on_fraction: OnFraction,
+    ) -> Source:
+        """Find out what the plan has to know of a song in the roles that it may have."""
+        findings = known if isinstance(known, Findings) else self._find(file, stems, known)
+        on_fraction(0.6)
+        facts = findings.facts
+        layers: dict[Role, Signal] = {"vocals": stems.vocals, "backing": stems.accompaniment}
+        features = {
+            role: beat_features(narrow(layers[role], self.blank), facts.grid)
+            for role in roles
+            if len(facts.grid.beats_s) >= 2
+        }
+        return Source(
+            name=file.name,
+            stems=stems,
+            facts=replace(facts, title=file.title),
+            has_band=findings.has_band,
+            features=features,
+        )
+
+    def _find(self, file: SongFile, stems: Stems, beats: Beats) -> Findings:
+        has_voice, has_band = _has_parts(stems)
+        key, tuning = find_pitch(beats.mono)
+        facts = SongFacts(
+            title="",
+            duration_s=stems.vocals.shape[1] / SAMPLE_RATE,
+            grid=beats.grid,
+            key=key,
+            tuning=tuning,
+            sung=find_sung(stems.vocals, stems.accompaniment) if has_voice else (),
+        )
+        findings = Findings(facts=facts, has_band=has_band)
+        with self.cache.pending(self._findings_key(file), self.blank) as coming:
+            coming.commit(findings, {})
+        return findings
+
+    def _known_stems(self, file: SongFile) -> Stems | None:
+        entry = self.cache.load(self._stems_key(file), int)
+        # Where only shorter songs are allowed, decoding gives the refusal.
+        if entry is None or entry.facts > self.longest_s * SAMPLE_RATE:
+            return None
+        return Stems(vocals=entry.signals["vocals"], accompaniment=entry.signals["accompaniment"])
+
+    def _known_findings(self, file: SongFile) -> Findings | None:
+        entry = self.cache.load(self._findings_key(file), Findings)
+        return None if entry is None else entry.facts
+
+    def _stems_key(self, file: SongFile) -> str:
+        return make_key("stems", file.audio, self.separator.identity)
+
+    def _findings_key(self, file: SongFile) -> str:
+        return make_key("findings", file.audio, self.separator.identity, self.recipe.beats)
+
+
+def _has_parts(stems: Stems) -> tuple[bool, bool]:
+    """Whether each stem is more than what a separator leaves in it."""
+    power = np.zeros(3)
+    for _, (vocals, accompaniment) in stretches(stems.vocals, stems.accompaniment):
+        parts = (vocals, accompaniment, vocals + accompaniment)
+        power += [float(np.vdot(part, part)) for part in parts]
+    least = 10.0 ** (-_RESIDUE_DB / 10.0) * power[2]
+    return bool(power[0] >= least), bool(power[1] >= least)
