@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.bench.network import SCRATCH
 from benchmarks.bench.ours import make_merger
 from benchmarks.bench.peers import Warm
-from benchmarks.bench.results import AGAIN, FIRST, GAIN, Cached
+from benchmarks.bench.results import AGAIN, FIRST, GAIN, OTHER, Cached
 from benchmarks.bench.tasks import MergeTask
 from pipeline.recipe import Recipe
 
@@ -22,14 +23,19 @@ if TYPE_CHECKING:
 
 FORMATS = ("mp3", "wav")
 
-# Only the level of the voice differs, by 3 LU.
-_ACTS = ((FIRST, Recipe()), (AGAIN, Recipe()), (GAIN, Recipe(balance=Recipe().balance + 3.0)))
+# First the level of the voice alone differs, by 3 LU; then the voice is sung elsewhere.
+_ACTS = (
+    (FIRST, Recipe()),
+    (AGAIN, Recipe()),
+    (GAIN, Recipe(balance=Recipe().balance + 3.0)),
+    (OTHER, Recipe(key="keep", take=2)),
+)
 
 
 def measure_cache(
     network: Network, songs: Songs, length_s: int, runs: int, tell: Tell
 ) -> tuple[Cached, ...]:
-    """Merge two songs, merge them again, and change nothing but the balance; over and over.
+    """Merge two songs, merge them again, change the balance, change more; over and over.
 
     Parameters
     ----------
@@ -47,7 +53,7 @@ def measure_cache(
     seconds = defaultdict[tuple[str, str], list[float]](list)
     worker = Warm(partial(make_merger, network.model_dir))
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
             worker.do(MergeTask(pair=songs.warming, out_dir=Path(folder)))
         for _ in range(runs):
             for kind in FORMATS:
@@ -64,9 +70,9 @@ def measure_cache(
 
 def _acts_s(worker: Warm, songs: Songs, kind: str) -> list[tuple[str, float]]:
     found = []
-    with tempfile.TemporaryDirectory() as cache_dir:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as cache_dir:
         for act, recipe in _ACTS:
-            with tempfile.TemporaryDirectory() as out_dir:
+            with tempfile.TemporaryDirectory(dir=SCRATCH) as out_dir:
                 task = MergeTask(
                     pair=songs.measured,
                     out_dir=Path(out_dir),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.bench.network import ROOT
+from benchmarks.bench.network import ROOT, SCRATCH
 from benchmarks.bench.sheets import as_markdown, as_table, sheets_of
-from benchmarks.bench.suite import PARTS, SCRATCH, run
+from benchmarks.bench.suite import PARTS, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

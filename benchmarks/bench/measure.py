@@ -13,15 +13,17 @@ from benchmarks.bench.peers import Stock, Warm
 from benchmarks.bench.results import OURS, SEPARATOR, STOCK, Merges, Separations
 from benchmarks.bench.rounds import Entrant, run_rounds
 from benchmarks.bench.tasks import MergeTask, SeparateTask
+from pipeline.runtime import has_fast_bfloat16
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from benchmarks.bench.network import Network
     from benchmarks.bench.rounds import Tell
     from benchmarks.bench.songs import Pair, Songs
+    from pipeline.separate.model import Precision
 
 LONG_S = 300
 """Seconds of song beyond which the peers, who take minutes, have one run and the machine alone."""
@@ -131,18 +133,19 @@ class Rounds:
 
     def _separating(self) -> dict[tuple[str, bool], Entrant]:
         """Make one entrant for each precision; True marks the one that merges use."""
-        makers: dict[tuple[str, bool], Callable[[Path], object]] = {
-            ("float32", True): make_separator
-        }
+        exact: Precision = "float32"
+        kinds: dict[tuple[str, bool], Precision] = {(exact, True): exact}
+        if has_fast_bfloat16():
+            kinds = {("float32 and bfloat16", True): "fast", (exact, False): exact}
         return {
-            (precision, default): Entrant(
-                name=f"separation in {precision}",
-                start=partial(Warm, partial(make, self.network.model_dir)),
-                task=lambda pair, _: SeparateTask(pair=pair),
+            kind: Entrant(
+                name=f"separation in {kind[0]}",
+                start=partial(Warm, partial(make_separator, self.network.model_dir, precision)),
+                task=lambda pair, folder: SeparateTask(pair=pair, out_dir=folder),
                 warming=self.songs[WARMING_S].warming,
                 runs=1 if self._is_long else self.runs,
             )
-            for (precision, default), make in makers.items()
+            for kind, precision in kinds.items()
         }
 
     def _merges(self, entrant: Entrant) -> Merges:

@@ -23,6 +23,9 @@ from pipeline.separate.weights import ModelSource, find_weights
 
 ROOT = Path(__file__).parents[2]
 
+SCRATCH = ROOT / "build" / "bench"
+"""Where the songs and the network are kept from run to run, and where merges do their work."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:

@@ -13,9 +13,8 @@ OURS, STOCK, SEPARATOR = "this pipeline", "stock command", "warm Separator"
 """The peers of a merge."""
 
 FIRST, AGAIN, GAIN = "first merge", "same songs again", "only the balance changed"
+OTHER = "another key and place for the voice"
 """What is done to a cache, in this order."""
-
-FULL_PRECISION = "float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,7 @@ class Cached:
     Attributes
     ----------
     act
-        `FIRST`, `AGAIN` or `GAIN`.
+        `FIRST`, `AGAIN`, `GAIN` or `OTHER`.
     format
         Of the file that is written.
     length_s

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from benchmarks.bench.memory import free_mb
+from benchmarks.bench.network import SCRATCH
 from benchmarks.bench.peers import PeerFailedError
 from pipeline.errors import PipelineError
 
@@ -86,7 +87,7 @@ class Entrant:
     def _do(self, pair: Pair) -> tuple[float, dict[str, float]] | None:
         if self._peer is None or self.skipped:
             return None
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
             task = self.task(pair, Path(folder))
             start = time.perf_counter()
             try:

@@ -203,7 +203,7 @@ def _cache(results: Results) -> Sheet:
             )
             for row in results.cached
         ),
-        note="In a warm process; the cache is empty before every first merge.",
+        note="In a warm process, one after the other; the cache is empty before every first merge.",
     )
 
 

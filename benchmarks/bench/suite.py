@@ -9,7 +9,7 @@ from benchmarks.bench.bot_start import measure_bot
 from benchmarks.bench.caching import measure_cache
 from benchmarks.bench.machine import describe
 from benchmarks.bench.measure import WARMING_S, Rounds
-from benchmarks.bench.network import ROOT, find_network
+from benchmarks.bench.network import SCRATCH, find_network
 from benchmarks.bench.peers import has_ffmpeg
 from benchmarks.bench.results import Results
 from benchmarks.bench.songs import songs_of
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 PARTS = ("merge", "peers", "separation", "cache", "bot")
 """What can be measured; "merge" is this pipeline alone."""
-
-SCRATCH = ROOT / "build" / "bench"
-"""Where songs and the network are kept from run to run."""
 
 _WITH_FFMPEG = "The stock command reads and writes through ffmpeg, as it comes."
 _WITHOUT_FFMPEG = (

@@ -40,9 +40,18 @@ class MergeTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeparateTask:
-    """Take two songs apart and keep nothing."""
+    """Take two songs apart and keep nothing.
+
+    Attributes
+    ----------
+    pair
+        The songs.
+    out_dir
+        An existing folder on the disk where signals may lie meanwhile.
+    """
 
     pair: Pair
+    out_dir: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
