@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.tasks import MergerSettings, Rehearsal, SeparatorShelf, make_merger
+from bot.tasks import MergerSettings, MergeTask, Rehearsal, SeparatorShelf, make_merger
 from pipeline.errors import Cancelled
+from pipeline.recipe import Recipe
 from pipeline.tapes import in_memory
 from pipeline.types import Progress, Stage
 
@@ -98,13 +99,13 @@ def test_damaged_weights_are_tried_once() -> None:
     assert maker.made == ["auto"]
 
 
-def settings(folder: Path, separator: str) -> MergerSettings:
+def settings(folder: Path, separator: str, *, cache_bytes: int = 0) -> MergerSettings:
     return MergerSettings(
         model_dir=folder / "models",
         model_location="http://127.0.0.1:1/nobody/answers",
         separator=separator,
         cache_dir=folder / "cache",
-        cache_bytes=0,
+        cache_bytes=cache_bytes,
         log_level="INFO",
     )
 
@@ -135,3 +136,28 @@ def test_a_rehearsal_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     work = make_merger(settings(tmp_path, "spleeter"))
     work(Rehearsal(folder=tmp_path), lambda _: None)
     assert [options["separator"].name for options in used] == ["built-in"]
+    assert "cache" not in used[0]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1_000_000])
+def test_a_merge_gets_the_cache_unless_it_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
+) -> None:
+    used: list[Any] = []
+    monkeypatch.setattr("pipeline.merge.merge", lambda *_, **options: used.append(options))
+    task = MergeTask(
+        vocals=tmp_path / "a.mp3",
+        backing=tmp_path / "b.mp3",
+        vocals_name="a.mp3",
+        backing_name="b.mp3",
+        recipe=Recipe(),
+        out_dir=tmp_path,
+        max_bytes=1,
+        longest_s=1.0,
+    )
+    make_merger(settings(tmp_path, "builtin", cache_bytes=cache_bytes))(task, lambda _: None)
+    [options] = used
+    with options["cache"].pending("key") as coming:
+        coming.commit("facts", {})
+    assert (options["cache"].load("key", str) is not None) == bool(cache_bytes)
+    assert (tmp_path / "cache").exists() == bool(cache_bytes)
