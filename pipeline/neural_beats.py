@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.mono import RATE, Mono, level_of, spectrogram
-from pipeline.runtime import load_onnxruntime
+from pipeline.runtime import compile_network
 
 Spectra: TypeAlias = npt.NDArray[np.float32]
 Corners: TypeAlias = npt.NDArray[np.float64]
@@ -93,18 +93,14 @@ def _starts(frames: int) -> list[int]:
 
 def _ask(seen: Spectra) -> Spectra:
     """Return what the network says of spectra of shape (`ROWS`, frames): shape (2, frames)."""
-    answer: Spectra = _session(MODEL).run(None, {"spectra": seen[None]})[0][0]
+    answer: Spectra = _network(MODEL).create_infer_request().infer({"spectra": seen[None]})[0][0]
     return answer
 
 
 @lru_cache(maxsize=1)
-def _session(model: Path) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
-    """Load the network once a process."""
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    # A worker is one of several: it takes the core that it was given, and no pool of its own.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def _network(model: Path) -> Any:  # noqa: ANN401 - the runtime hides its types
+    """Load the network once a process; a song is asked about in a moment, on one core."""
+    return compile_network(model)
 
 
 def spectra(mono: Mono) -> Spectra:

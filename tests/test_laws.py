@@ -14,7 +14,7 @@ PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 BOT = sorted((ROOT / "bot").rglob("*.py"))
 HEAVY = (
     "tensorflow",
-    "onnxruntime",
+    "openvino",
     "onnx",
     "librosa",
     "spleeter",

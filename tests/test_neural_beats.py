@@ -100,8 +100,8 @@ def test_the_same_sound_has_the_same_beats() -> None:
 
 
 def test_the_network_is_loaded_when_it_is_asked_and_not_before() -> None:
-    assert not loaded_by("import pipeline.beats", ("onnxruntime",))
-    assert not loaded_by("import bot.client", ("onnxruntime",))
+    assert not loaded_by("import pipeline.beats", ("openvino",))
+    assert not loaded_by("import bot.client", ("openvino",))
 
 
 def chance_of(beats_s: npt.NDArray[np.float64], duration_s: float) -> npt.NDArray[np.float32]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelUnavailableError
-from pipeline.separate.archive import UnusableWeightsError, verify
+from pipeline.separate.archive import UnusableWeightsError, sha256_of, verify
 from pipeline.separate.spleeter import NetworkSeparator
 from pipeline.separate.weights import ARCHIVE_NAME, CHECKSUM_NAME, MODEL_NAME
 
 if TYPE_CHECKING:
-    from pipeline.separate.model import ReadFile
+    from pipeline.separate.model import Precision, ReadFile
 
 BUILT_IN = Path(__file__).parents[1] / "models" / ARCHIVE_NAME
 """The package's own model, packed as Spleeter's release packs its models."""
@@ -62,6 +62,10 @@ class PackedModel:
 
         return read
 
+    def digest(self) -> str:
+        """Hash the archive."""
+        return sha256_of(self.archive)
+
     def damaged(self, reason: str) -> ModelUnavailableError:
         """Return the error that says what is wrong with the model and what to do about it."""
         return ModelUnavailableError(
@@ -88,7 +92,9 @@ class BuiltInSeparator(NetworkSeparator):
         Where it lies packed: `BUILT_IN`, or another one to try.
     note
         A sentence for the user when this one stands in for a better one.
+    precision
+        See `NetworkSeparator`.
     """
 
-    def __init__(self, archive: Path, *, note: str = "") -> None:
-        super().__init__("built-in", PackedModel(archive), note=note)
+    def __init__(self, archive: Path, *, note: str = "", precision: Precision = "fast") -> None:
+        super().__init__("built-in", PackedModel(archive), note=note, precision=precision)

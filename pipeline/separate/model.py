@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pipeline.errors import ModelUnavailableError
 from pipeline.separate.patches import PatchGeometry
@@ -21,6 +22,12 @@ CONFIG_NAME = "config.json"
 INPUT_RMS = "input_rms"
 """Key of that file, unknown to Spleeter: the level, root mean square over the song and both
 channels, that the model was trained at. Without it a song is taken as loud as it is."""
+
+INDEX_NAME = "model.index"
+"""The checkpoint's index, which holds a checksum of every tensor."""
+
+Precision: TypeAlias = Literal["float32", "fast"]
+"""How a network computes: all in 32 bits, or with 16 where that is faster and hardly heard."""
 
 _N_CHANNELS = 2
 _UNET_DEPTH = 6
@@ -45,6 +52,16 @@ class Model(Protocol):
         """
         ...
 
+    def digest(self) -> str:
+        """Return a hash that another network or configuration would not have.
+
+        Raises
+        ------
+        OSError
+            The files cannot be read.
+        """
+        ...
+
     def damaged(self, reason: str) -> ModelUnavailableError:
         """Return the error that says what is wrong with the model and what to do about it."""
         ...
@@ -66,6 +83,14 @@ class SpleeterModel:
     def open(self) -> ReadFile:
         """Return what reads the files."""
         return lambda name: (self.directory / name).read_bytes()
+
+    def digest(self) -> str:
+        """Hash the configuration and the index, whose checksums stand for the weights."""
+        digest = hashlib.sha256((self.directory / INDEX_NAME).read_bytes())
+        config = self.directory / CONFIG_NAME
+        if config.exists():
+            digest.update(config.read_bytes())
+        return digest.hexdigest()
 
     def damaged(self, reason: str) -> ModelUnavailableError:
         """Return the error that says what is wrong with the model and what to do about it."""

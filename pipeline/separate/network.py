@@ -1,138 +1,170 @@
-"""A model's network, loaded once: a patch of a song in, what it adds to the vocals out.
-
-The network runs in ONNX Runtime; the short-time Fourier transform and its inverse are scipy's.
-"""
+"""A model's network, loaded once: patches of songs in, what is sung in them out."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import scipy.fft
-import scipy.signal
 
-from pipeline.runtime import load_onnxruntime
+from pipeline.runtime import compile_network
 from pipeline.separate.archive import CHECKPOINT_NAME
-from pipeline.separate.graph import INPUT, OUTPUT, build_graph
+from pipeline.separate.graph import build_graph
 from pipeline.separate.model import read_settings
-from pipeline.separate.patches import overlap_add
 from pipeline.separate.tensors import read_tensors
+from pipeline.separate.transform import Transform
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     import numpy.typing as npt
 
     from pipeline.separate.graph import Graph
     from pipeline.separate.model import Model, Settings
+    from pipeline.separate.transform import Spectrum
     from pipeline.types import Signal
 
-# Periodic Hann windows in analysis and synthesis, hops of a quarter, sum to 3/2
-# (spleeter.model.EstimatorSpecBuilder.WINDOW_COMPENSATION_FACTOR).
-_WINDOW_COMPENSATION = 2.0 / 3.0
+_STREAMS = 2  # patches at the same time: of the two songs of a merge, or of one song
 
-_ERRORS_ONLY = 3  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Patch:
+    """A stretch of a song on its way through the network.
+
+    Attributes
+    ----------
+    start
+        Its first sample's place in the song.
+    samples
+        What the song is there; shape (2, `PatchGeometry.patch_length`).
+    spectrum
+        Shape (2, n_frames, `Transform.n_kept`).
+    """
+
+    start: int
+    samples: Signal
+    spectrum: Spectrum
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Network:
-    """The graph with its weights, in a session that serves all songs.
+    """The graph with its weights, compiled once for all songs and threads.
 
     Attributes
     ----------
-    model
-        Where it came from.
     settings
         How it was trained.
-    session
-        An `onnxruntime.InferenceSession`.
-    window
-        Of every frame, shape (frame_length,).
+    transform
+        Between patches and the spectra that it sees.
+    idle
+        Requests to the runtime that no patch is in.
     """
 
-    model: Model
     settings: Settings
-    session: Any
-    window: npt.NDArray[np.float32]
+    transform: Transform
+    idle: SimpleQueue[Any] = field(default_factory=SimpleQueue)
 
     @classmethod
-    def load(cls, model: Model) -> Self:
-        """Read a model and build its graph.
+    def load(cls, model: Model, *, fast: bool) -> Self:
+        """Read a model and build its graph; see `pipeline.separate.graph` for what is fast.
 
         Raises
         ------
         ModelUnavailableError
             The model's files are missing, damaged or of another network.
+        OSError
+            There is no room for what the runtime is given.
         """
         try:
             read = model.open()
             settings = read_settings(model, read)
-            graph = build_graph(read_tensors(read, CHECKPOINT_NAME), settings.config)
-            del read  # the files are let go of before the runtime takes its share
+            tensors = read_tensors(read, CHECKPOINT_NAME)
+            if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+                raise model.damaged("its weights are not numbers")
+            graph = build_graph(tensors, settings.config, fast=fast)
+            del read, tensors  # the files are let go of before the runtime takes its share
         except (EOFError, OSError) as error:
             raise model.damaged("a file is missing or broken off") from error
         except ValueError as error:
             raise model.damaged("its files are altered or of another network") from error
-        frame_length = settings.geometry.frame_length
-        return cls(
-            model=model,
+        network = cls(
             settings=settings,
-            session=_session(graph),
-            window=scipy.signal.get_window("hann", frame_length).astype(np.float32),
+            # Above what the network sees, the mask goes on as the configuration says.
+            transform=Transform.of(
+                settings.geometry, whole=settings.config["mask_extension"] == "average"
+            ),
         )
+        streams = min(_STREAMS, _n_cores())
+        compiled = _compiled(graph, streams)
+        for _ in range(streams):
+            network.idle.put(compiled.create_infer_request())
+        return network
 
-    def vocals_of(self, patch: Signal) -> Signal:
-        """Return what this patch adds to the vocals; its ends overlap with its neighbours'.
+    def mask(self, patches: Iterable[Patch]) -> Generator[Patch, None, None]:
+        """Leave in the spectra of patches what belongs to the vocals.
+
+        While the network is busy with some patches, the next is asked for, and the last is given
+        back: whoever makes and takes them can work at the same time.
 
         Parameters
         ----------
-        patch
-            Shape (2, `PatchGeometry.patch_length`).
+        patches
+            Their spectra are masked in place.
 
-        Raises
+        Yields
         ------
-        ModelUnavailableError
-            The weights give no numbers.
+        Patch
+            The same in the same order, a few of them later.
         """
-        geometry = self.settings.geometry
-        frames = np.lib.stride_tricks.sliding_window_view(patch, geometry.frame_length, axis=-1)
-        frames = frames[:, :: geometry.frame_step] * self.window
-        spectrum = scipy.fft.rfft(frames, overwrite_x=True, workers=_n_cores())
-        mask = self._mask_of(np.abs(spectrum[..., : geometry.n_bins]))
-        spectrum[..., : geometry.n_bins] *= mask
-        # Above what the network sees, the mask goes on as the configuration says.
-        if self.settings.config["mask_extension"] == "average":
-            spectrum[..., geometry.n_bins :] *= mask.mean(axis=-1, keepdims=True)
-        else:
-            spectrum[..., geometry.n_bins :] = 0.0
-        frames = scipy.fft.irfft(
-            spectrum, n=geometry.frame_length, overwrite_x=True, workers=_n_cores()
-        )
-        frames *= self.window * np.float32(_WINDOW_COMPENSATION)
-        return overlap_add(frames, geometry.frame_step)
+        asked: deque[tuple[Any, Patch]] = deque()
+        try:
+            for patch in patches:
+                while (request := self._idle_request(wait=not asked)) is None:
+                    yield self._answered(asked)
+                asked.append((request, patch))
+                seen = patch.spectrum[..., : self.settings.geometry.n_bins]
+                np.abs(seen, out=request.get_input_tensor().data[0])
+                request.start_async()
+            while asked:
+                yield self._answered(asked)
+        finally:
+            for request, _ in asked:
+                request.wait()
+                self.idle.put(request)
 
-    def _mask_of(self, magnitudes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        (mask,) = self.session.run([OUTPUT], {INPUT: magnitudes[None]})
-        if not np.isfinite(mask).all():
-            raise self.model.damaged("its weights give values that are not numbers")
-        return np.asarray(mask[0])
+    def _idle_request(self, *, wait: bool) -> Any:  # noqa: ANN401 - the runtime hides its types
+        """Take a request; None if others have them all.
+
+        Only who has none may wait, else two might wait for each other.
+        """
+        try:
+            return self.idle.get(block=wait)
+        except Empty:
+            return None
+
+    def _answered(self, asked: deque[tuple[Any, Patch]]) -> Patch:
+        """Apply the oldest answer and give its request to whoever waits for one."""
+        request, patch = asked[0]
+        request.wait()
+        mask: npt.NDArray[np.float32] = request.get_output_tensor().data[0]
+        n_bins = self.settings.geometry.n_bins
+        patch.spectrum[..., :n_bins] *= mask
+        patch.spectrum[..., n_bins:] *= mask.mean(axis=-1, keepdims=True)
+        asked.popleft()
+        self.idle.put(request)
+        return patch
+
+
+def _compiled(graph: Graph, streams: int) -> Any:  # noqa: ANN401 - the runtime hides its types
+    with tempfile.TemporaryDirectory(prefix="network-") as folder:
+        path = graph.write(Path(folder))
+        return compile_network(path, threads=_n_cores(), streams=streams)
 
 
 def _n_cores() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _session(graph: Graph) -> Any:  # noqa: ANN401 - onnxruntime publishes no types
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _n_cores()
-    options.log_severity_level = _ERRORS_ONLY
-    # Threads that wait for the next layer sleep: a song may share the machine with others.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # They take small shares of a layer, so that nobody waits for the one that was held up.
-    options.add_session_config_entry("session.dynamic_block_base", "4")
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(w) for w in graph.weights.values()]
-    options.add_external_initializers(list(graph.weights), values)
-    return onnxruntime.InferenceSession(
-        graph.structure, options, providers=["CPUExecutionProvider"]
-    )

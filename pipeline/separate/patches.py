@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from pipeline.types import Signal
 
 _UNET_STRIDE = 64  # six layers halve both axes
@@ -77,27 +75,38 @@ class PatchGeometry:
         return range(-self.frame_length, n_patches * stride - self.frame_length, stride)
 
 
-def cut(samples: Signal, start: int, length: int) -> Signal:
-    """Cut a stretch out of the song; before its start and after its end there is silence."""
-    cut = np.zeros((samples.shape[0], length), dtype=np.float32)
-    inside = samples[:, max(start, 0) : max(start + length, 0)]
-    offset = max(-start, 0)
-    cut[:, offset : offset + inside.shape[-1]] = inside
-    return cut
+class Seam:
+    """Joins the patches of a song, of which the ends overlap.
 
+    Parameters
+    ----------
+    geometry
+        The patches' sizes.
+    """
 
-def add(total: Signal, start: int, patch: Signal) -> None:
-    """Add a patch to the song at its place, in place; what sticks out at the ends is dropped."""
-    inside = total[:, max(start, 0) : max(start + patch.shape[-1], 0)]
-    offset = max(-start, 0)
-    inside += patch[:, offset : offset + inside.shape[-1]]
+    def __init__(self, geometry: PatchGeometry) -> None:
+        self._stride = geometry.n_frames * geometry.frame_step
+        self._end = np.zeros((2, geometry.patch_length - self._stride), dtype=np.float32)
 
+    def join(self, patch: Signal, start: int, length: int) -> tuple[slice, slice]:
+        """Add the end of the last patch to the next.
 
-def overlap_add(frames: npt.NDArray[np.float32], step: int) -> Signal:
-    """Sum frames, shape (2, n_frames, frame_length), each `step` samples after the last."""
-    n_channels, n_frames, frame_length = frames.shape
-    out = np.zeros((n_channels, (n_frames - 1) * step + frame_length), dtype=np.float32)
-    for first in range(0, frame_length, step):
-        part = frames[:, :, first : first + step].reshape(n_channels, n_frames * step)
-        out[:, first : first + n_frames * step] += part
-    return out
+        Parameters
+        ----------
+        patch
+            Shape (2, `PatchGeometry.patch_length`); changed in place.
+        start
+            Its first sample's place in the song.
+        length
+            Samples of the song.
+
+        Returns
+        -------
+        tuple
+            What is complete now: where it lies in the song, and where in the patch.
+        """
+        patch[:, : self._end.shape[-1]] += self._end
+        self._end[:] = patch[:, self._stride :]
+        first = max(start, 0)
+        last = max(first, min(start + self._stride, length))
+        return slice(first, last), slice(first - start, last - start)

@@ -18,6 +18,13 @@ PATCH = 64 * 128
 """Samples from the start of one patch of the tiny model to the start of the next."""
 
 
+EXACT = 1e-5
+"""How far from Spleeter's vocals a separator of "float32" may be, of full scale."""
+
+FAST = 1e-3
+"""The same of "fast"."""
+
+
 def make_song(n_samples: int, *, seed: int = 0) -> Song:
     """Noise under a slow swell, different in the two channels."""
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from pipeline.separate.graph import Graph, build_graph
 from pipeline.separate.model import SpleeterModel, read_settings
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.tensors import Tensors, read_tensors
-from tests.separate.splitting import PATCH, make_song, spleeters_own_vocals, split
+from tests.separate.splitting import EXACT, PATCH, make_song, spleeters_own_vocals, split
 from tests.tiny_spleeter import TINY, constant, make_tiny_model
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def assert_spleeters_own(model_dir: Path) -> None:
     song = make_song(2 * PATCH)
     theirs = spleeters_own_vocals(model_dir, song)
     assert np.abs(theirs).max() > 0.05
-    np.testing.assert_allclose(split(SpleeterSeparator(model_dir), song).vocals, theirs, atol=1e-4)
+    ours = split(SpleeterSeparator(model_dir, precision="float32"), song).vocals
+    np.testing.assert_allclose(ours, theirs, atol=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,8 @@ def test_a_constant_network_is_not_computed(tmp_path: Path, tiny_model: Path, ki
     )
     whole = operators(build_graph(*tensors_and_config(tiny_model)))
     halved = operators(build_graph(*tensors_and_config(model_dir)))
-    assert (whole.count("Conv"), whole.count("ConvTranspose")) == (14, 12)
-    assert (halved.count("Conv"), halved.count("ConvTranspose")) == (7, 6)
+    assert (whole.count("Conv"), whole.count("ConvTranspose")) == (16, 10)
+    assert (halved.count("Conv"), halved.count("ConvTranspose")) == (8, 5)
     assert_spleeters_own(model_dir)
 
 
@@ -93,14 +94,40 @@ def test_masks_that_are_all_faint_keep_their_ratio(tmp_path: Path) -> None:
     assert_spleeters_own(make_tiny_model(tmp_path / "2stems", change=faint, separation_exponent=1))
 
 
-def test_the_structure_is_valid_and_holds_no_weights(tiny_model: Path) -> None:
-    graph = build_graph(*tensors_and_config(tiny_model))
-    assert len(graph.structure) < 20_000
-    model = onnx.load_model_from_string(graph.structure)
-    for declared in model.graph.initializer:
-        declared.CopyFrom(onnx.numpy_helper.from_array(graph.weights[declared.name], declared.name))
-    onnx.checker.check_model(model, full_check=True)
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_graph_is_a_valid_onnx_file_beside_its_weights(
+    tiny_model: Path, tmp_path: Path, *, fast: bool
+) -> None:
+    graph = build_graph(*tensors_and_config(tiny_model), fast=fast)
+    assert len(graph.structure) < 25_000
+    path = graph.write(tmp_path)
+    onnx.checker.check_model(str(path), full_check=True)
+    read = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    assert read.keys() == graph.weights.keys()
+    for name, values in graph.weights.items():
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(read[name]), values)
     assert sum(values.size for values in graph.weights.values()) > 10_000
+
+
+def test_a_fast_graph_is_coarse_on_the_innermost_levels_alone(tiny_model: Path) -> None:
+    tensors_config = tensors_and_config(tiny_model)
+    exact, fast = (build_graph(*tensors_config, fast=fast) for fast in (False, True))
+    assert operators(exact).count("Cast") == 0
+    # Two U-Nets, two levels down and two up, value and kernel in and their product out.
+    assert operators(fast).count("Cast") == 2 * (2 + 2) * 3
+    model = onnx.load_model_from_string(fast.structure)
+    coarse = {
+        name
+        for node in model.graph.node
+        if node.op_type in {"Conv", "ConvTranspose"} and node.input[1] not in fast.weights
+        for name in node.output
+    }
+    assert len(coarse) == 8
+    assert fast.weights.keys() >= {
+        node.input[1]
+        for node in model.graph.node
+        if node.op_type in {"Conv", "ConvTranspose"} and node.output[0] not in coarse
+    }
 
 
 @pytest.mark.parametrize(

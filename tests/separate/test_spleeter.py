@@ -4,23 +4,37 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from pipeline.errors import Cancelled, ModelUnavailableError, UnreadableAudioError
-from pipeline.runtime import load_onnxruntime
+from pipeline.runtime import compile_network, has_fast_bfloat16
+from pipeline.separate import network
 from pipeline.separate.model import Settings, SpleeterModel, read_settings
 from pipeline.separate.patches import PatchGeometry
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.weights import ModelSource, ensure_weights
-from tests.separate.splitting import PATCH, make_song, spleeters_own_vocals, split
+from pipeline.tapes import on_disk
+from pipeline.types import Song
+from tests.separate.splitting import (
+    EXACT,
+    FAST,
+    PATCH,
+    make_song,
+    quiet,
+    spleeters_own_vocals,
+    split,
+)
 from tests.tiny_spleeter import TINY, make_tiny_model, write_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.separate.model import Precision
+    from pipeline.types import Signal
     from tests.release_server import Release
     from tests.tiny_spleeter import Weights
 
@@ -45,15 +59,19 @@ def warm(tiny_model: Path) -> SpleeterSeparator:
 # The same as Spleeter
 
 
-def test_downloaded_weights_give_spleeters_own_vocals(tmp_path: Path, release: Release) -> None:
+@pytest.mark.parametrize(("precision", "bound"), [("float32", EXACT), ("fast", FAST)])
+def test_downloaded_weights_give_spleeters_own_vocals(
+    tmp_path: Path, release: Release, precision: Precision, bound: float
+) -> None:
     model_dir = ensure_weights(ModelSource(directory=tmp_path, location=release.url))
     # Spleeter finds a model by the absolute path in its configuration.
     write_config(model_dir)
     song = make_song(EDGE_LENGTHS[-1])
     theirs = spleeters_own_vocals(model_dir, song)
-    stems = split(SpleeterSeparator(model_dir), song)
     assert np.abs(theirs).max() > 0.05
-    np.testing.assert_allclose(stems.vocals, theirs, atol=1e-4)
+    separator = SpleeterSeparator(model_dir, precision=precision)
+    stems = split(separator, song)
+    np.testing.assert_allclose(stems.vocals, theirs, atol=bound)
     np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
 
 
@@ -64,9 +82,9 @@ def test_another_configuration_gives_spleeters_own_vocals(tmp_path: Path, tiny_m
     song = make_song(1)
     song.samples[:] = 0.9
     theirs = spleeters_own_vocals(model_dir, song)
-    ours = split(SpleeterSeparator(model_dir), song).vocals
+    ours = split(SpleeterSeparator(model_dir, precision="float32"), song).vocals
     assert np.abs(theirs).min() > 0.05
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, atol=EXACT)
 
 
 def test_the_masks_of_the_tiny_model_are_not_trivial(warm: SpleeterSeparator) -> None:
@@ -90,34 +108,105 @@ def test_one_warm_separator_gives_every_song_the_answer_of_a_fresh_one(
         np.testing.assert_allclose(fresh, answer, atol=1e-6)
 
 
-def test_one_session_serves_all_songs(
+def test_one_network_serves_all_songs(
     warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **options: Any) -> None:
         raise AssertionError("another one was made")
 
-    session = warm.load().session
-    monkeypatch.setattr(load_onnxruntime(), "InferenceSession", refuse)
+    loaded = warm.load()
+    monkeypatch.setattr(network, "compile_network", refuse)
     split(warm, make_song(5000))
     split(warm, make_song(1000))
-    assert warm.load().session is session
+    assert warm.load() is loaded
 
 
-def test_the_network_is_fed_one_patch_at_a_time(
-    warm: SpleeterSeparator, monkeypatch: pytest.MonkeyPatch
+def test_songs_in_several_threads_share_the_network(warm: SpleeterSeparator) -> None:
+    songs = [make_song(3 * PATCH + 100 * seed, seed=seed) for seed in range(6)]
+    alone = [split(warm, song).vocals for song in songs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda song: split(warm, song).vocals, songs))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_several_threads_load_the_network_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = warm.load()
-    fed: list[tuple[int, ...]] = []
-    genuine = network.session
+    made: list[Path] = []
 
-    class Spy:
-        def run(self, outputs: Any, feeds: dict[Any, Any]) -> Any:
-            fed.extend(value.shape for value in feeds.values())
-            return genuine.run(outputs, feeds)
+    def compile_and_count(path: Path, **settings: int) -> Any:
+        made.append(path)
+        return compile_network(path, **settings)
 
-    monkeypatch.setattr(network, "session", Spy())
-    split(warm, make_song(10 * PATCH))
-    assert fed == [(1, 2, 64, 128)] * 11
+    monkeypatch.setattr(network, "compile_network", compile_and_count)
+    separator = SpleeterSeparator(tiny_model)
+    with ThreadPoolExecutor(3) as pool:
+        loaded = list(pool.map(lambda _: separator.load(), range(3)))
+    assert loaded[0] is loaded[1] is loaded[2]
+    assert len(made) == 1
+    assert not made[0].exists()
+
+
+def test_few_patches_of_a_song_are_worked_on_at_a_time(warm: SpleeterSeparator) -> None:
+    read: list[int] = []
+
+    class Samples:
+        """Counts the patches that are read."""
+
+        shape = (2, 30 * PATCH)
+
+        def __getitem__(self, key: tuple[slice, slice]) -> Signal:
+            read.append(key[1].start)
+            return np.zeros((2, key[1].stop - key[1].start), dtype=np.float32)
+
+    done: list[float] = []
+
+    def on_fraction(fraction: float) -> None:
+        done.append(fraction)
+        assert len(read) - len(done) <= 3
+
+    song = Song(samples=Samples(), title="Long")  # type: ignore[arg-type] # reads like an array
+    warm.separate(song, on_fraction)
+    assert len(read) == 31
+
+
+def test_stems_go_where_the_caller_wants_them(warm: SpleeterSeparator, tmp_path: Path) -> None:
+    song = make_song(3 * PATCH)
+    kept = on_disk(tmp_path)(3 * PATCH)
+    kept[:] = song.samples
+    made: list[Signal] = []
+
+    def blank(length: int) -> Signal:
+        made.append(on_disk(tmp_path)(length))
+        return made[-1]
+
+    stems = warm.separate(Song(samples=kept, title="Kept"), quiet, blank=blank)
+    assert stems.vocals is made[0]
+    assert stems.accompaniment is made[1]
+    np.testing.assert_allclose(stems.vocals, split(warm, song).vocals, atol=1e-6)
+    np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
+
+
+def test_an_identity_stands_for_weights_configuration_and_precision(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    def identity(model_dir: Path, precision: Precision = "float32") -> str:
+        return SpleeterSeparator(model_dir, precision=precision).identity
+
+    copied = shutil.copytree(tiny_model, tmp_path / "2stems")
+    assert identity(copied) == identity(tiny_model)
+    exact = identity(tiny_model)
+    assert (identity(tiny_model, "fast") != exact) == has_fast_bfloat16()
+    write_config(copied, mask_extension="average")
+    other = make_tiny_model(tmp_path / "other", seed=1)
+    shutil.copy(tiny_model / "config.json", other)
+    assert len({exact, identity(copied), identity(other)}) == 3
+
+
+def test_a_model_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match="missing or broken off"):
+        _ = SpleeterSeparator(tmp_path).identity
 
 
 # Every length, and progress
@@ -220,6 +309,7 @@ def test_a_song_that_is_not_numbers_is_not_blamed_on_the_model(warm: SpleeterSep
     song.samples[1, 2 * PATCH] = np.inf
     with pytest.raises(UnreadableAudioError, match="Noise holds samples that are not numbers"):
         split(warm, song)
+    split(warm, make_song(3 * PATCH))  # and no patch is left in the network
 
 
 @pytest.mark.parametrize(
@@ -278,10 +368,10 @@ def test_a_separation_prints_nothing_and_loads_no_tensorflow(tiny_model: Path) -
         "import sys, pathlib, numpy\n"
         "from pipeline.separate.spleeter import SpleeterSeparator\n"
         "from pipeline.types import Song\n"
-        "assert not {'onnx', 'onnxruntime', 'spleeter'} & set(sys.modules)\n"
+        "assert not {'onnx', 'openvino', 'spleeter'} & set(sys.modules)\n"
         "song = Song(samples=numpy.ones((2, 99), numpy.float32), title='One')\n"
         "SpleeterSeparator(pathlib.Path(sys.argv[1])).separate(song, lambda _: None)\n"
-        "assert 'onnxruntime' in sys.modules\n"
+        "assert 'openvino' in sys.modules\n"
         "assert not {'tensorflow', 'keras', 'tensorboard'} & set(sys.modules)\n"
     )
     done = subprocess.run(

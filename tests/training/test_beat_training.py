@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.neural_beats import FPS, ROWS
-from pipeline.runtime import load_onnxruntime
+from pipeline.runtime import compile_network
 from training.beats.data import Example, clip_example, draw, held_out, load, prepare, targets
 from training.clips import CLIP_SAMPLES, write_clip
 
@@ -43,8 +43,8 @@ def test_a_short_training_learns_exports_and_goes_on(tmp_path: Path) -> None:
     assert log[-1]["difference"] < 1e-4
 
     reference = np.load(tmp_path / "beats-reference.npz")
-    session = load_onnxruntime().InferenceSession(tmp_path / "beats.onnx")
-    says = session.run(None, {"spectra": reference["spectra"]})[0]
+    request = compile_network(tmp_path / "beats.onnx").create_infer_request()
+    says = request.infer({"spectra": reference["spectra"]})[0]
     assert np.abs(says - reference["wanted"]).max() < 1e-4
     assert reference["wanted"].std() > 0.01
 

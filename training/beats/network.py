@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pipeline.neural_beats import ROWS, SEMITONES, STROKES
-from pipeline.runtime import load_onnxruntime
+from pipeline.runtime import compile_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,6 +235,6 @@ def answers(path: Path, spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     array
         Probabilities of beat and downbeat, shape (batch, 2, frames).
     """
-    session = load_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    says: npt.NDArray[np.float32] = session.run(None, {"spectra": spectra})[0]
+    request = compile_network(path).create_infer_request()
+    says: npt.NDArray[np.float32] = request.infer({"spectra": spectra})[0]
     return says
