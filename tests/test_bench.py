@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import platform
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.bench.command import LENGTHS_S, RUNS, is_whole
 from benchmarks.bench.floor import flop_per_patch, patches_of
-from benchmarks.bench.memory import family_of, held_kb, kilobytes_in
+from benchmarks.bench.machine import describe
+from benchmarks.bench.memory import PeakWatch, family_of, held_kb, kilobytes_in, megabytes
+from benchmarks.bench.peers import PeerFailedError
 from benchmarks.bench.results import (
     AGAIN,
     FIRST,
@@ -21,11 +26,12 @@ from benchmarks.bench.results import (
     Results,
     Separations,
 )
+from benchmarks.bench.rounds import Entrant, run_rounds
 from benchmarks.bench.sheets import as_markdown, as_table, sheets_of, shown, spread
+from benchmarks.bench.songs import Pair
+from benchmarks.bench.suite import PARTS
+from benchmarks.bench.tasks import Answer
 from benchmarks.bench.verdicts import judge, median, ratio
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONFIG: dict[str, Any] = {
     "T": 64,
@@ -61,6 +67,83 @@ def test_layers_that_are_not_those_of_the_instruments() -> None:
         flop_per_patch(unet_shapes(0), CONFIG)
 
 
+def test_a_run_that_leaves_something_out_is_not_published() -> None:
+    assert is_whole(PARTS, LENGTHS_S, RUNS)
+    assert not is_whole(PARTS[1:], LENGTHS_S, RUNS)
+    assert not is_whole(PARTS, (30, 180), RUNS)
+    assert not is_whole(PARTS, LENGTHS_S, RUNS - 1)
+
+
+class FakePeer:
+    """Notes its turns; fails for good in one of them."""
+
+    def __init__(self, name: str, turns: list[str], fails_at: int) -> None:
+        self.name, self.turns, self.fails_at = name, turns, fails_at
+        self.peak = Peak(process_mb=1.0, tree_mb=2.0)
+        self.done = 0
+
+    def do(self, task: Any) -> Answer:
+        self.done += 1
+        if self.done == self.fails_at:
+            raise PeerFailedError("out of breath")
+        self.turns.append(f"{self.name} {task}")
+        return Answer(parts={"all": 1.0})
+
+    def close(self) -> None:
+        self.turns.append(f"{self.name} ends")
+
+
+def an_entrant(name: str, turns: list[str], *, fails_at: int = 0, **options: Any) -> Entrant:
+    return Entrant(
+        name=name,
+        start=lambda: FakePeer(name, turns, fails_at),
+        task=lambda pair, _: pair.vocals.name,
+        warming=Pair(vocals=Path("warming"), backing=Path("b")),
+        **options,
+    )
+
+
+@pytest.fixture
+def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.bench.rounds.SCRATCH", tmp_path)
+
+
+@pytest.mark.usefixtures("_scratch")
+def test_peers_take_turns() -> None:
+    turns: list[str] = []
+    one, two = an_entrant("one", turns, runs=2), an_entrant("two", turns, runs=1)
+    song = Pair(vocals=Path("song"), backing=Path("b"))
+    run_rounds([one, two], song, lambda: turns.append("rate"), lambda _: None)
+    warming = ["one warming", "two warming"]
+    rounds = ["rate", "one song", "two song", "rate", "one song"]
+    assert turns == [*warming, *rounds, "two ends", "one ends"]
+    assert (len(one.seconds), len(two.seconds)) == (2, 1)
+    assert one.parts == [{"all": 1.0}, {"all": 1.0}]
+    assert two.peak == Peak(process_mb=1.0, tree_mb=2.0)
+
+
+@pytest.mark.usefixtures("_scratch")
+def test_a_peer_that_fails_or_does_not_fit_leaves_the_rounds_to_the_others() -> None:
+    turns: list[str] = []
+    told: list[str] = []
+    failing = an_entrant("failing", turns, runs=2, fails_at=2)
+    large = an_entrant("large", turns, runs=2, needs_mb=1e12)
+    other = an_entrant("other", turns, runs=2)
+    song = Pair(vocals=Path("song"), backing=Path("b"))
+    run_rounds([failing, large, other], song, lambda: None, told.append)
+    assert failing.skipped == "out of breath"
+    assert failing.seconds == []
+    assert large.skipped.startswith("needs about 1000000000 GB of memory")
+    assert len(other.seconds) == 2
+    assert "round 1 of 2, failing: out of breath" in told
+
+
+def test_the_machine_is_not_named_by_its_host() -> None:
+    machine = describe()
+    assert set(machine) > {"processor", "cores", "memory", "python", "numpy", "date"}
+    assert platform.node() not in machine.values()
+
+
 def test_the_patches_that_a_song_fills() -> None:
     assert patches_of(3 * 64 * 128 // 2, CONFIG) == 1.5
 
@@ -71,6 +154,14 @@ def test_memory_is_read_from_the_kernels_tables() -> None:
     assert kilobytes_in("Name:\tzombie\n", "VmRSS") == 0
     assert held_kb(os.getpid(), "VmHWM") >= held_kb(os.getpid(), "VmRSS") > 1000
     assert family_of(os.getpid())[0] == os.getpid()
+    assert held_kb(2**30, "VmRSS") == 0  # no such process
+
+
+def test_the_peak_of_a_process_is_at_least_what_it_holds() -> None:
+    with PeakWatch(os.getpid()) as watch:
+        held_mb = megabytes(held_kb(os.getpid(), "VmRSS"))
+    assert watch.peak.process_mb >= 0.9 * held_mb > 0
+    assert watch.peak.tree_mb >= 0.9 * held_mb
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from benchmarks.bench.sheets import as_markdown, as_table, sheets_of
 from benchmarks.bench.suite import PARTS, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from benchmarks.bench.results import Results
@@ -36,12 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for sheet in sheets_of(results):
         console.print(as_table(sheet))
-    # A run that leaves something out says nothing about all the bars.
-    whole = set(PARTS) <= set(options.only) and set(LENGTHS_S) <= set(lengths_s)
-    folder = PUBLISHED if whole and runs >= RUNS else SCRATCH
+    folder = PUBLISHED if is_whole(options.only, lengths_s, runs) else SCRATCH
     write(results, folder)
     console.print(f"Written to {folder.relative_to(ROOT)}/RESULTS.md and results.json.")
     return 0
+
+
+def is_whole(parts: Collection[str], lengths_s: Collection[int], runs: int) -> bool:
+    """Say whether a run measures all that is published; one that does not is kept apart."""
+    return set(PARTS) <= set(parts) and set(LENGTHS_S) <= set(lengths_s) and runs >= RUNS
 
 
 def write(results: Results, folder: Path) -> None:
