@@ -104,7 +104,8 @@ def spectrogram(mono: Mono, window: int, hop: int) -> Iterator[tuple[slice, Spec
         inside = first >= 0 and last <= len(mono)
         part = mono[first:last] if inside else cut(mono[None], first, last)[0]
         # One piece for each frame, as they overlap in the signal.
-        pieces: Mono = np.ndarray((stop - start, window), np.float32, part, 0, (4 * hop, 4))
+        strides = (hop * part.itemsize, part.itemsize)
+        pieces: Mono = np.ndarray((stop - start, window), part.dtype, part, 0, strides)
         tapered = pieces * taper
         release(mono)
         yield slice(start, stop), np.abs(scipy.fft.rfft(tapered, overwrite_x=True))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 def _no_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="librosa")
         yield
 
 
