@@ -55,7 +55,7 @@ def along(gain: Gain, start: int, stop: int) -> Signal:
     """Return the factor of each sample in [start, stop), shape (stop - start,)."""
     first = start // STEP
     part = gain[first : -(-stop // STEP) + 1]
-    lines = part[:-1, None] + np.diff(part)[:, None] * _RAMP
+    lines = part[:-1, None] + (part[1:] - part[:-1])[:, None] * _RAMP
     offset = start - first * STEP
     return np.asarray(lines.reshape(-1)[offset : offset + stop - start])
 
