@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.types import LayerPlan, OnFraction, Signal
 
 _OVERLAP = 1764  # 40 ms of output shared by two pieces: short of a flam, long enough to be smooth
-_LEAD_IN = 8820  # 200 ms of source before and after a piece, for the stretcher to settle in
+_LEAD_IN = 4410  # 100 ms of source before and after a piece; the stretcher settles in 60
 _SHIFT = 110  # 2.5 ms that a piece may move so that its waveform joins that of the one before
 _QUIET = 0.25  # of a piece's level, -12 dB: in a joint as quiet as that nothing needs to move
 _TONALITY_LIMIT_HZ = 8000.0  # above it, sounds are breath and cymbals: no pitch to move
