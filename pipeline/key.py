@@ -106,15 +106,26 @@ def key_of_profile(profile: Profile) -> Key | None:
     """
     if np.std(profile) <= _FLAT * np.mean(profile):
         return None
-    fits = {
-        Key(tonic=tonic, mode=mode): float(np.corrcoef(profile, np.roll(shape, tonic))[0, 1])
-        for mode, shape in _PROFILES.items()
-        for tonic in range(12)
-    }
+    even = _standardised(profile / profile.max())
+    fits = {key: float(shape @ even) for key, shape in _SHAPES.items()}
     best = max(fits, key=lambda key: fits[key])
     rival = max(fit for key, fit in fits.items() if key.signature != best.signature)
     tonality = np.clip((fits[best] - _ATONAL) / (_TONAL - _ATONAL), 0.0, 1.0)
     return replace(best, confidence=float(tonality * np.clip(fits[best] - rival, 0.0, 1.0)))
+
+
+def _standardised(profile: Profile) -> Profile:
+    """Return a profile of zero mean and unit length: two such have their correlation as product."""
+    centred = profile - profile.mean()
+    return np.asarray(centred / np.linalg.norm(centred))
+
+
+_SHAPES = {
+    Key(tonic=tonic, mode=mode): _standardised(np.roll(shares, tonic))
+    for mode, shares in _PROFILES.items()
+    for tonic in range(12)
+}
+"""What the profile of each key looks like."""
 
 
 def _pitch_classes(mono: Mono, tuning: float) -> Profile:
