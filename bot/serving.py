@@ -136,8 +136,8 @@ def _outcome(work: Work[Any, Any], task: object, on_progress: OnProgress) -> Out
 def _share_freed_memory() -> None:
     """Keep the process's threads from hoarding freed memory, each in heaps of its own.
 
-    glibc allows eight heaps a core. With two threads that merge, that took a sixth more at the peak
-    than two heaps do, no less time, and what stayed afterwards grew from merge to merge.
+    glibc allows eight heaps a core. With two, a merge of three-minute songs took 4 to 8 % less
+    memory at its peak and no more time, and what stayed was the same after every merge.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
