@@ -35,6 +35,27 @@ def mel_corners(rows: int, low_hz: float, high_hz: float) -> Array:
     return np.where(mels < _LINEAR_MELS, mels * _LINEAR_HZ / _LINEAR_MELS, beyond)
 
 
+def triangles(low_hz: Array, centre_hz: Array, high_hz: Array, window: int) -> Array:
+    """Make filters that rise from one frequency to 1 at the next and fall to a third.
+
+    Parameters
+    ----------
+    low_hz, centre_hz, high_hz
+        Shape (rows,).
+    window
+        Samples in a frame at `pipeline.mono.RATE`.
+
+    Returns
+    -------
+    Array
+        Shape (1 + window // 2, rows).
+    """
+    hz = np.fft.rfftfreq(window, 1.0 / RATE)[:, None]
+    rise = (hz - low_hz) / (centre_hz - low_hz)
+    fall = (high_hz - hz) / (high_hz - centre_hz)
+    return np.asarray(np.maximum(0.0, np.minimum(rise, fall)))
+
+
 def mel_bank(window: int, rows: int, low_hz: float, high_hz: float) -> Bank:
     """Make triangular filters, each of the same area, that lie evenly on the mel scale.
 
@@ -52,11 +73,9 @@ def mel_bank(window: int, rows: int, low_hz: float, high_hz: float) -> Bank:
     Bank
         Shape (1 + window // 2, rows), to be multiplied with spectra from the right.
     """
-    hz = np.fft.rfftfreq(window, 1.0 / RATE)[:, None]
     corners = mel_corners(rows + 2, low_hz, high_hz)
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
-    height = np.minimum((hz - low) / (centre - low), (high - hz) / (high - centre))
-    return np.asarray(np.maximum(0.0, height) * 2.0 / (high - low), dtype=np.float32)
+    return np.asarray(triangles(low, centre, high, window) * 2.0 / (high - low), dtype=np.float32)
 
 
 def chroma_bank(window: int) -> Bank:

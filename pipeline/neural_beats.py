@@ -17,11 +17,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.filters import triangles
 from pipeline.mono import RATE, Mono, level_of, spectrogram
 from pipeline.runtime import compile_network
 
 Spectra: TypeAlias = npt.NDArray[np.float32]
-Corners: TypeAlias = npt.NDArray[np.float64]
+Filters: TypeAlias = npt.NDArray[np.float64]
 
 HOP = 441
 """Samples from one frame to the next: 20 ms. Refinement makes up for it."""
@@ -118,38 +119,30 @@ def spectra(mono: Mono) -> Spectra:
         1 + n // `HOP`), `STROKES` rows first, each from low to high.
     """
     seen = np.empty((ROWS, 1 + len(mono) // HOP), dtype=np.float32)
-    gain = np.float32(_COMPRESSION / (level_of(mono) + 1e-9))
+    gain = _COMPRESSION / (level_of(mono) + 1e-9)
     for rows, bank, window in (
         (seen[:STROKES], _stroke_bank(), _STROKE_WINDOW),
         (seen[STROKES:], _pitch_bank(), _PITCH_WINDOW),
     ):
-        used = int(np.flatnonzero(bank.any(axis=0))[-1]) + 1
+        used = int(np.flatnonzero(bank.any(axis=1))[-1]) + 1
         # A tone has its own amplitude under any window.
-        filters = gain * bank[:, :used].T / np.float32(window / 4.0)
+        filters = (gain / (window / 4.0) * bank[:used]).astype(np.float32)
         for frames, magnitudes in spectrogram(mono, window, HOP):
             np.log1p((magnitudes[:, :used] @ filters).T, out=rows[:, frames])
     return seen
 
 
-def _stroke_bank() -> Spectra:
-    """Triangles on the mel scale, each of weight 1; shape (STROKES, bins)."""
+def _stroke_bank() -> Filters:
+    """Triangles on the mel scale, each of weight 1; shape (bins, STROKES)."""
     low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
     mels = np.linspace(float(low), float(high), STROKES + 2)
     corners = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    bank = _triangles(corners[:-2], corners[1:-1], corners[2:], _STROKE_WINDOW)
-    return np.asarray(bank / bank.sum(axis=1, keepdims=True), dtype=np.float32)
+    bank = triangles(corners[:-2], corners[1:-1], corners[2:], _STROKE_WINDOW)
+    return np.asarray(bank / bank.sum(axis=0))
 
 
-def _pitch_bank() -> Spectra:
-    """Triangles a semitone to either side of each note, wider in the bass; (SEMITONES, bins)."""
+def _pitch_bank() -> Filters:
+    """Triangles a semitone to either side of each note, wider in the bass; (bins, SEMITONES)."""
     centres = 440.0 * 2.0 ** ((np.arange(SEMITONES) + _LOWEST_NOTE - 69) / 12.0)
     reach = np.maximum(centres * (2.0 ** (1 / 12) - 1.0), RATE / _PITCH_WINDOW)
-    return _triangles(centres - reach, centres, centres + reach, _PITCH_WINDOW)
-
-
-def _triangles(low: Corners, centre: Corners, high: Corners, window: int) -> Spectra:
-    """Make filters that rise from one frequency to the next and fall to a third; (rows, bins)."""
-    hz = np.fft.rfftfreq(window, 1.0 / RATE)
-    rise = (hz - low[:, None]) / (centre - low)[:, None]
-    fall = (high[:, None] - hz) / (high - centre)[:, None]
-    return np.asarray(np.maximum(0.0, np.minimum(rise, fall)), dtype=np.float32)
+    return triangles(centres - reach, centres, centres + reach, _PITCH_WINDOW)
