@@ -3,9 +3,9 @@
 Run as ``python -m benchmarks.speed`` from the root of the repository. Three peers take turns on
 one song, all of them warm, in one process:
 
-- the built-in network;
-- a network of Spleeter's full size in the same engine (random weights: speed does not depend on
-  them);
+- the built-in network, in both precisions;
+- a network of Spleeter's full size in the same engine, in both precisions (random weights: speed
+  does not depend on them);
 - Spleeter's own ``Separator`` on that network.
 
 Said are the medians, and each peer's time as a multiple of the built-in network's.
@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from composer import compose
+from pipeline.runtime import has_fast_bfloat16
 from pipeline.separate.builtin import BUILT_IN, BuiltInSeparator
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.types import Song
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pipeline.separate.spleeter import NetworkSeparator
 
     Separate = Callable[[Song], object]
+    Peer = tuple[str, str]
 
 FULL_SIZE: dict[str, Any] = {
     "T": 512,
@@ -63,15 +65,15 @@ def spleeters_own(model_dir: Path) -> Separate:
     return lambda song: separator.separate(song.samples.T)
 
 
-def measure(peers: dict[str, Separate], song: Song, runs: int) -> dict[str, float]:
+def measure(peers: dict[Peer, Separate], song: Song, runs: int) -> dict[Peer, float]:
     """Let the peers take turns; return each one's median in seconds."""
     for separate in peers.values():
         separate(song)
-    taken: dict[str, list[float]] = {name: [] for name in peers}
+    taken: dict[Peer, list[float]] = {peer: [] for peer in peers}
     for _ in range(runs):
-        for name, separate in peers.items():
-            taken[name].append(seconds_of(partial(separate, song)))
-    return {name: statistics.median(times) for name, times in taken.items()}
+        for peer, separate in peers.items():
+            taken[peer].append(seconds_of(partial(separate, song)))
+    return {peer: statistics.median(times) for peer, times in taken.items()}
 
 
 def main() -> int:
@@ -84,19 +86,26 @@ def main() -> int:
     console = Console()
     with tempfile.TemporaryDirectory() as directory:
         model_dir = make_tiny_model(Path(directory) / "2stems", **FULL_SIZE)
-        ours, full = BuiltInSeparator(BUILT_IN), SpleeterSeparator(model_dir)
-        loads = {name: seconds_of(s.load) for name, s in (("built-in", ours), ("full size", full))}
-        peers = {
-            "built-in": _with(ours),
-            "full size": _with(full),
-            "Spleeter's Separator": spleeters_own(model_dir),
+        ours = {
+            ("built-in", "fast"): BuiltInSeparator(BUILT_IN),
+            ("built-in", "float32"): BuiltInSeparator(BUILT_IN, precision="float32"),
+            ("full size", "fast"): SpleeterSeparator(model_dir),
+            ("full size", "float32"): SpleeterSeparator(model_dir, precision="float32"),
         }
+        loads = {peer: seconds_of(separator.load) for peer, separator in ours.items()}
+        peers = {peer: _with(separator) for peer, separator in ours.items()}
+        peers["Spleeter's Separator", "float32"] = spleeters_own(model_dir)
         medians = measure(peers, song, options.runs)
-    table = Table("", "load, s", f"{options.seconds:.0f} s song, s", "times the built-in")
-    for name, median in medians.items():
-        load = f"{loads[name]:.1f}" if name in loads else ""
-        table.add_row(name, load, f"{median:.2f}", f"{median / medians['built-in']:.1f}")
+    first = medians["built-in", "fast"]
+    table = Table(
+        "", "precision", "load, s", f"{options.seconds:.0f} s song, s", "times the built-in"
+    )
+    for peer, median in medians.items():
+        load = f"{loads[peer]:.1f}" if peer in loads else ""
+        table.add_row(*peer, load, f"{median:.2f}", f"{median / first:.1f}")
     console.print(table)
+    if not has_fast_bfloat16():
+        console.print("This processor has no AMX: fast is the same as float32.")
     console.print(f"The built-in network's archive has {BUILT_IN.stat().st_size / 1e6:.2f} MB.")
     return 0
 
