@@ -59,20 +59,18 @@ def warm(tiny_model: Path) -> SpleeterSeparator:
 # The same as Spleeter
 
 
-@pytest.mark.parametrize(("precision", "bound"), [("float32", EXACT), ("fast", FAST)])
-def test_downloaded_weights_give_spleeters_own_vocals(
-    tmp_path: Path, release: Release, precision: Precision, bound: float
-) -> None:
+def test_downloaded_weights_give_spleeters_own_vocals(tmp_path: Path, release: Release) -> None:
     model_dir = ensure_weights(ModelSource(directory=tmp_path, location=release.url))
     # Spleeter finds a model by the absolute path in its configuration.
     write_config(model_dir)
     song = make_song(EDGE_LENGTHS[-1])
     theirs = spleeters_own_vocals(model_dir, song)
     assert np.abs(theirs).max() > 0.05
-    separator = SpleeterSeparator(model_dir, precision=precision)
-    stems = split(separator, song)
-    np.testing.assert_allclose(stems.vocals, theirs, atol=bound)
-    np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
+    bounds: dict[Precision, float] = {"float32": EXACT, "fast": FAST}
+    for precision, bound in bounds.items():
+        stems = split(SpleeterSeparator(model_dir, precision=precision), song)
+        np.testing.assert_allclose(stems.vocals, theirs, atol=bound)
+        np.testing.assert_allclose(stems.vocals + stems.accompaniment, song.samples, atol=1e-6)
 
 
 def test_another_configuration_gives_spleeters_own_vocals(tmp_path: Path, tiny_model: Path) -> None:
@@ -199,8 +197,8 @@ def test_an_identity_stands_for_weights_configuration_and_precision(
     exact = identity(tiny_model)
     assert (identity(tiny_model, "fast") != exact) == has_fast_bfloat16()
     write_config(copied, mask_extension="average")
-    other = make_tiny_model(tmp_path / "other", seed=1)
-    shutil.copy(tiny_model / "config.json", other)
+    other = shutil.copytree(tiny_model, tmp_path / "other")
+    (other / "model.index").write_bytes(b"the checksums of other weights")
     assert len({exact, identity(copied), identity(other)}) == 3
 
 
