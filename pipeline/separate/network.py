@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pipeline.separate.graph import Graph
     from pipeline.separate.model import Model, Settings
+    from pipeline.separate.onnx_file import Graph
     from pipeline.separate.transform import Spectrum
     from pipeline.types import Signal
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from pipeline.separate.graph import Graph, build_graph
+from pipeline.separate.graph import build_graph
 from pipeline.separate.model import SpleeterModel, read_settings
 from pipeline.separate.spleeter import SpleeterSeparator
 from pipeline.separate.tensors import Tensors, read_tensors
@@ -16,6 +16,7 @@ from tests.tiny_spleeter import TINY, constant, make_tiny_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.separate.onnx_file import Graph
     from tests.tiny_spleeter import Weights
 
 FILTERS = TINY["model"]["params"]

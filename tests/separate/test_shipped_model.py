@@ -84,6 +84,22 @@ def test_silence_stays_silent(separator: BuiltInSeparator, n_samples: int) -> No
     assert not split(separator, song_of(silence)).vocals.any()
 
 
+@pytest.mark.parametrize(("name", "start_s"), [("twit_journalist.mp3", 20), ("caesium.m4a", 60)])
+def test_the_fast_way_is_hardly_heard_in_real_songs(
+    separator: BuiltInSeparator, name: str, start_s: int
+) -> None:
+    path = AUDIO / "songs" / name
+    if not path.is_file():
+        pytest.skip(f"there is no {name} in ../shared/audio/songs")
+    start = start_s * SAMPLE_RATE
+    song = song_of(decode(path).samples[:, start : start + 24 * SAMPLE_RATE])
+    exact = split(BuiltInSeparator(BUILT_IN, precision="float32"), song).vocals
+    error = split(separator, song).vocals - exact
+    assert np.abs(exact).max() > 0.1
+    assert np.abs(error).max() < FAST
+    assert np.sqrt(np.mean(error**2)) < 1e-4
+
+
 @pytest.mark.parametrize("name", ["potassium", "sodium"])
 def test_real_voices_are_told_from_their_bands(separator: BuiltInSeparator, name: str) -> None:
     folder = AUDIO / "stems" / name

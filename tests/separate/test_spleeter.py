@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import Cancelled, ModelUnavailableError, UnreadableAudioError
 from pipeline.runtime import compile_network, has_fast_bfloat16
-from pipeline.separate import network
+from pipeline.separate import network, spleeter
 from pipeline.separate.model import Settings, SpleeterModel, read_settings
 from pipeline.separate.patches import PatchGeometry
 from pipeline.separate.spleeter import SpleeterSeparator
@@ -187,7 +187,7 @@ def test_stems_go_where_the_caller_wants_them(warm: SpleeterSeparator, tmp_path:
 
 
 def test_an_identity_stands_for_weights_configuration_and_precision(
-    tmp_path: Path, tiny_model: Path
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def identity(model_dir: Path, precision: Precision = "float32") -> str:
         return SpleeterSeparator(model_dir, precision=precision).identity
@@ -196,6 +196,9 @@ def test_an_identity_stands_for_weights_configuration_and_precision(
     assert identity(copied) == identity(tiny_model)
     exact = identity(tiny_model)
     assert (identity(tiny_model, "fast") != exact) == has_fast_bfloat16()
+    with monkeypatch.context() as without_amx:
+        without_amx.setattr(spleeter, "has_fast_bfloat16", lambda: False)
+        assert identity(tiny_model, "fast") == exact
     write_config(copied, mask_extension="average")
     other = shutil.copytree(tiny_model, tmp_path / "other")
     (other / "model.index").write_bytes(b"the checksums of other weights")
