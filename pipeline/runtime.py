@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 _REPORTERS = ("openvino.tools.ovc", "openvino_telemetry")
 _CPU_FACTS = Path("/proc/cpuinfo")
+_turn = Lock()
 
 
 def compile_network(path: Path, *, threads: int = 1, streams: int = 1) -> Any:  # noqa: ANN401 - the door hides the runtime's own types
@@ -34,7 +36,8 @@ def compile_network(path: Path, *, threads: int = 1, streams: int = 1) -> Any:  
         It computes in the types that the file says. Any number of threads may make requests with
         its ``create_infer_request``, each for itself.
     """
-    core = _core()
+    with _turn:
+        core = _core()
     settings = {
         # Left alone, it would round to 16 bits where the processor is fast at that.
         "INFERENCE_PRECISION_HINT": "f32",
@@ -61,4 +64,7 @@ def _core() -> Any:  # noqa: ANN401 - the door hides the runtime's own types
         sys.modules[name] = None  # type: ignore[assignment] # Python's way to say: not to be found
     import openvino  # noqa: PLC0415, TID251 - behind the lock; this is the door
 
+    # The first look at a tensor settles how the package sees numpy. Two threads that both look
+    # first would wait for each other for ever, and keep every other thread from running.
+    openvino.Tensor(openvino.Type.f32, [1]).data.fill(0.0)
     return openvino.Core()
