@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot import render
-from bot.files import Fetch, check_attachment, download, job_directory
-from bot.replies import Message, Reply
+from bot.excerpts import ExcerptError, cut_excerpt, span_of
+from bot.files import MIB, Fetch, check_attachment, download, job_directory
+from bot.replies import Message, Reply, ResultTooLargeError
 from bot.tasks import MergeTask
 from pipeline.errors import UserError
 
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
     from pipeline.recipe import Recipe
     from pipeline.types import MergeResult
 
+log = logging.getLogger(__name__)
+
 ROOM_FOR_THE_CARD = 64 * 1024
 """Bytes of an upload that are kept free for the embed and the form around the file."""
+
+EXCERPT_BYTES = 4 * MIB
+"""Most bytes of an excerpt: any server takes them, and a minute of the best quality needs less."""
 
 _NEEDED = {"attach_files": "Attach Files", "embed_links": "Embed Links"}
 
@@ -96,13 +103,7 @@ class MergeDesk:
             async with job_directory(self._jobs_dir, job.id) as folder:
                 max_bytes = interaction.filesize_limit - ROOM_FOR_THE_CARD
                 result = await self._follow(job, reply, self._work(job, order, folder, max_bytes))
-                await reply.finish(
-                    Message(
-                        embed=render.result_embed(result),
-                        file=result.path,
-                        file_name=render.result_file_name(result),
-                    )
-                )
+                await _hand_over(reply, result, folder, max_bytes)
         finally:
             self._queue.release(job)
 
@@ -139,6 +140,31 @@ class MergeDesk:
         if task.cancelled() and job.called_off is not None:
             raise job.called_off
         return task.result()
+
+
+async def _hand_over(reply: Reply, result: MergeResult, folder: Path, max_bytes: int) -> None:
+    """Deliver the mash-up, or an excerpt where Discord takes less than it had said."""
+    whole = Message(
+        embed=render.result_embed(result),
+        file=result.path,
+        file_name=render.result_file_name(result),
+    )
+    try:
+        await reply.finish(whole)
+    except ResultTooLargeError as refusal:
+        target = folder / "excerpt.mp3"
+        try:
+            await cut_excerpt(result, target, min(max_bytes, EXCERPT_BYTES))
+        except ExcerptError as error:
+            log.warning("a mash-up was refused, and no excerpt can be offered: %s", error)
+            raise refusal from error
+        part = Message(
+            text=render.excerpt_text(result, *span_of(result)),
+            embed=whole.embed,
+            file=target,
+            file_name=render.excerpt_file_name(result),
+        )
+        await reply.finish(part)
 
 
 def check_permissions(interaction: discord.Interaction[Any]) -> None:

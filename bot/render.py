@@ -136,10 +136,18 @@ def is_ours(error: BaseException) -> bool:
 
 def result_file_name(result: MergeResult) -> str:
     """Return what the mash-up is called as a file: "rapper x diva.mp3"."""
+    return _file_stem(result) + result.path.suffix
+
+
+def excerpt_file_name(result: MergeResult) -> str:
+    """Return what an excerpt of the mash-up is called: "rapper x diva (excerpt).mp3"."""
+    return _file_stem(result) + " (excerpt).mp3"
+
+
+def _file_stem(result: MergeResult) -> str:
     titles = (_file_words(result.vocals.title), _file_words(result.backing.title))
     half = (_LONGEST_FILE_NAME - 3) // 2
-    stem = " x ".join(title[:half].strip() for title in titles if title) or "mash-up"
-    return stem + result.path.suffix
+    return " x ".join(title[:half].strip() for title in titles if title) or "mash-up"
 
 
 def _file_words(title: str) -> str:
@@ -149,6 +157,29 @@ def _file_words(title: str) -> str:
         for char in unicodedata.normalize("NFC", title)
     )
     return re.sub(r"\s+", " ", "".join(kept)).strip(" -")
+
+
+def excerpt_text(result: MergeResult, start_s: float, length_s: float) -> str:
+    """Say why there is only a part of a mash-up, and how to hear all of it.
+
+    Parameters
+    ----------
+    result
+        The mash-up that Discord refused.
+    start_s, length_s
+        Which part of it there is, in seconds; it may be all of it.
+    """
+    whole_s = result.plan.length_s
+    if length_s >= whole_s:
+        return (
+            "Discord refused the whole file here because of its size, so this is all of the "
+            "mash-up at a lower bit rate; a server with a higher upload limit takes the better one."
+        )
+    return (
+        f"Discord refused the whole file here ({clock(whole_s)}) because of its size, so this is "
+        f"an excerpt of {clock(length_s)} from {clock(start_s)} on; try `arrange: highlight`, or "
+        "a server with a higher upload limit."
+    )
 
 
 def result_embed(result: MergeResult) -> discord.Embed:

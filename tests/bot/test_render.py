@@ -142,6 +142,22 @@ def test_file_name(vocals: str, backing: str, expected: str) -> None:
     assert render.result_file_name(merged) == expected
 
 
+def test_an_excerpt_has_a_name_of_its_own() -> None:
+    assert render.excerpt_file_name(result(Path("mashup.wav"))) == "rapper x diva (excerpt).mp3"
+
+
+def test_an_excerpt_says_what_it_is_and_what_can_be_done() -> None:
+    merged = result(OUT)
+    assert render.excerpt_text(merged, 6.0, 30.0) == (
+        "Discord refused the whole file here (1:00) because of its size, so this is an excerpt of "
+        "0:30 from 0:06 on; try `arrange: highlight`, or a server with a higher upload limit."
+    )
+    assert render.excerpt_text(merged, 0.0, merged.plan.length_s) == (
+        "Discord refused the whole file here because of its size, so this is all of the mash-up "
+        "at a lower bit rate; a server with a higher upload limit takes the better one."
+    )
+
+
 def fields_of(merged: MergeResult) -> dict[str, str]:
     return {str(field.name): str(field.value) for field in render.result_embed(merged).fields}
 

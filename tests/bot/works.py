@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+import wave
+from array import array
+from dataclasses import dataclass, replace
+from math import pi, sin
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NoVoiceError, StageError
@@ -184,3 +187,28 @@ def glue(task: MergeTask, _on_progress: OnProgress) -> MergeResult:
 
 def make_glue() -> Callable[[MergeTask, OnProgress], MergeResult]:
     return glue
+
+
+LONG_S, CHANGE_S = 70, 8
+LOW_HZ, HIGH_HZ = 440, 880
+
+
+def sound(task: MergeTask, _on_progress: OnProgress) -> MergeResult:
+    """Merge into 70 s of a low tone that turns into a high one after 8 s, as a real audio file."""
+    out = task.out_dir / "mashup.wav"
+    low, high = (
+        array("h", [round(10_000 * sin(2 * pi * hz * n / 8000)) for n in range(8000)]).tobytes()
+        for hz in (LOW_HZ, HIGH_HZ)
+    )
+    with wave.open(str(out), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(low * CHANGE_S + high * (LONG_S - CHANGE_S))
+    merged = result(out)
+    plan = replace(merged.plan, length_s=float(LONG_S), bpm=120.0, voice_enters_s=10.0)
+    return replace(merged, plan=plan)
+
+
+def make_sound() -> Callable[[MergeTask, OnProgress], MergeResult]:
+    return sound
