@@ -48,7 +48,7 @@ types: $(VENV)/.installed-dev
 unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
-bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and librosa: about 25 min
+bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and librosa: about half an hour
 	@$(BIN)/python -m benchmarks.bench $(BENCH)
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
