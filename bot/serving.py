@@ -92,6 +92,8 @@ def serve(pipe: Connection, gauges: Gauges, make_work: Callable[[], Work[Any, An
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints goes nowhere
     _share_freed_memory()
+    # Two songs are worked on side by side: a pool of the algebra library would only get in the way.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     threading.Thread(target=_end_with_the_bot, name="end-with-the-bot", daemon=True).start()
     try:
         work = make_work()

@@ -284,4 +284,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, OnProgress], list[str]]] = {
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill cleans up as Ctrl-C does
+    # Two songs are worked on side by side: a pool of the algebra library would only get in the way.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     sys.exit(main())
