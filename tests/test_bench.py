@@ -233,8 +233,8 @@ def test_every_bar_is_judged() -> None:
         "separation of two 180 s songs / the floor, in float32 (what merges use)": ("1.82x", True),
         "peak memory of a worker at 180 s": ("1450 MB", True),
         "its peak at 600 s / at 180 s": ("1.03x", True),
-        "first merge / same songs again, mp3": ("17.00x", True),
-        "first merge / only the balance changed, mp3": ("28.33x", False),
+        "two 180 s songs to mp3: first merge / same songs again": ("17.00x", True),
+        "two 180 s songs to mp3: first merge / only the balance changed": ("28.33x", False),
         "idle bot process": ("50 MB", True),
         "networks and signal processing in the bot's process": ("none", True),
         "first command answered": ("0.55 s", True),
@@ -265,7 +265,7 @@ def test_the_tables_in_markdown() -> None:
     assert (
         "| merge of two 180 s songs: stock command / this pipeline | >= 6x | 6.25x | met |" in text
     )
-    assert "| first merge / only the balance changed, mp3 | >= 30x | 28.33x | NOT MET |" in text
+    assert "first merge / only the balance changed | >= 30x | 28.33x | NOT MET |" in text
     assert "| 180 s | this pipeline | 8.00 (7.00 to 9.00) | 3 | 1.00x | 2.67 |" in text
     assert "| 600 s | warm Separator | skipped: needs 17 GB | 0 |  |  |" in text
     assert "| by | stage | 180 s songs |" in text

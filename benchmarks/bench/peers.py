@@ -144,7 +144,8 @@ class Stock:
 def _last_line(said: bytes, code: int) -> str:
     if code < 0:
         return f"the command was ended by signal {-code}"
-    lines = said.decode(errors="replace").strip().splitlines()
+    # What is published names no places on this machine.
+    lines = said.decode(errors="replace").replace(f"{ROOT}/", "").strip().splitlines()
     return f"the command failed: {lines[-1] if lines else f'exit code {code}'}"
 
 

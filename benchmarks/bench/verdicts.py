@@ -77,9 +77,10 @@ def floor_s(results: Results, gflop: float) -> float | None:
     return ratio(gflop, median(results.matmul_gflops))
 
 
-def cached_s(results: Results, act: str, kind: str) -> float | None:
+def cached_s(results: Results, act: str, kind: str, length_s: int) -> float | None:
     """Return the median seconds of an act, e.g. of the second merge, in one format."""
-    rows = (c for c in results.cached if c.act == act and c.format == kind)
+    wanted = (act, kind, length_s)
+    rows = (row for row in results.cached if (row.act, row.format, row.length_s) == wanted)
     return next((median(row.seconds) for row in rows), None)
 
 
@@ -130,8 +131,8 @@ def _cache(results: Results) -> list[Verdict]:
     bars = ((AGAIN, 15.0), (GAIN, 30.0))
     return [
         _at_least(
-            f"{FIRST} / {act}, {kind}",
-            ratio(cached_s(results, FIRST, kind), cached_s(results, act, kind)),
+            f"two {SHORT_S} s songs to {kind}: {FIRST} / {act}",
+            ratio(*(cached_s(results, each, kind, SHORT_S) for each in (FIRST, act))),
             bar,
         )
         for kind in formats
