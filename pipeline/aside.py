@@ -12,22 +12,24 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.denoise import denoise
 from pipeline.errands import send
 from pipeline.facts import to_facts
 from pipeline.tapes import file_of, in_memory
 from pipeline.types import SAMPLE_RATE
-from pipeline.warp import warp
+from pipeline.warp import render_piece, warp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
-    from pipeline.denoise import Method
     from pipeline.tapes import Blank
     from pipeline.types import LayerPlan, OnFraction, Signal
+    from pipeline.warp import Piece, Render
 
 
 class AsideError(RuntimeError):
@@ -98,33 +100,52 @@ class Aside:
         self._do("warp", options, (stem, out), files, on_fraction)
         return out
 
-    def denoise(
-        self,
-        vocals: Signal,
-        accompaniment: Signal,
-        amount: float,
-        method: Method = "mask",
-        on_fraction: OnFraction = lambda _: None,
-        *,
-        blank: Blank = in_memory,
-    ) -> Signal:
-        """Do as `pipeline.denoise.denoise` does.
+    def share(self, blank: Blank) -> Render:
+        """Return what renders the pieces of a stem in both processes.
+
+        This process begins with the first, the other with the last as soon as it is free, until
+        they meet.
+
+        Parameters
+        ----------
+        blank
+            Makes room for the pieces that come from the other process.
 
         Raises
         ------
-        AsideError
-            The work failed, told with its cause, or the second process died.
-        MemoryError
-            The second process needed more memory than there is.
+        AsideError, MemoryError
+            By what is returned, as for `warp`.
         """
-        if amount == 0.0:
-            return vocals
-        out = blank(vocals.shape[1])
-        files = _files(vocals, accompaniment, out)
+
+        def render(stem: Signal, pieces: Sequence[Piece]) -> Generator[Signal, None, None]:
+            to_do = deque(range(len(pieces)))
+            made: dict[int, Signal] = {}
+
+            def help_out() -> None:
+                while to_do:
+                    with suppress(IndexError):  # this process was quicker
+                        number = to_do.pop()
+                        made[number] = self._render(stem, pieces[number], blank)
+
+            with ThreadPoolExecutor(1) as pool:
+                helping = pool.submit(help_out)
+                try:
+                    while to_do:
+                        with suppress(IndexError):  # the other process was quicker
+                            yield render_piece(stem, pieces[to_do.popleft()])
+                finally:
+                    to_do.clear()
+                helping.result()
+            yield from (made[number] for number in sorted(made))
+
+        return render
+
+    def _render(self, stem: Signal, piece: Piece, blank: Blank) -> Signal:
+        out = blank(piece.length)
+        files = _files(stem, out)
         if files is None:
-            return denoise(vocals, accompaniment, amount, method, on_fraction, blank=lambda _: out)
-        options = {"amount": amount, "method": method}
-        self._do("denoise", options, (vocals, accompaniment, out), files, on_fraction)
+            return render_piece(stem, piece)
+        self._do("render", {"piece": to_facts(piece)}, (stem, out), files, lambda _: None)
         return out
 
     def _do(

@@ -69,25 +69,21 @@ def _warp(inputs: Sequence[Signal], out: Signal, options: Message, on_fraction: 
     )
 
 
-def _denoise(
-    inputs: Sequence[Signal], out: Signal, options: Message, on_fraction: OnFraction
-) -> None:
-    from pipeline.denoise import denoise  # noqa: PLC0415 - see serve
+def _render(inputs: Sequence[Signal], out: Signal, options: Message, _: OnFraction) -> None:
+    from pipeline.warp import Piece, render_piece  # noqa: PLC0415 - see serve
 
-    vocals, accompaniment = inputs
-    amount, method = options["amount"], options["method"]
-    denoise(vocals, accompaniment, amount, method, on_fraction, blank=lambda _: out)
+    out[:] = render_piece(inputs[0], from_facts(Piece, options["piece"]))
 
 
-_ERRANDS: dict[str, Errand] = {"warp": _warp, "denoise": _denoise}
+_ERRANDS: dict[str, Errand] = {"warp": _warp, "render": _render}
 
 
 def serve(line: socket.socket) -> None:
     """Do what comes over a socket until it closes."""
     # Loaded before the first job asks for them, and after the switch in _main.
-    from pipeline import denoise, warp  # noqa: PLC0415
+    from pipeline import warp  # noqa: PLC0415
 
-    del denoise, warp
+    del warp
     while (job := _receive(line)) is not None:
         _do(line, *job)
         send(line, {"finished": True})

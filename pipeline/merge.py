@@ -36,7 +36,7 @@ from pipeline.sources import Desk, SongFile
 from pipeline.stages import Conductor, shares, side_by_side
 from pipeline.tapes import on_disk
 from pipeline.types import MergeResult, Stage
-from pipeline.warp import warp
+from pipeline.warp import render_in_order, warp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -240,9 +240,13 @@ def _align(
 def _warp(
     cast: Cast, plan: Plan, desk: Desk, blank: Blank, on_fraction: OnFraction
 ) -> tuple[dict[Role, Layer], dict[Role, Layer]]:
-    """Clean and warp the stems that are heard in any section: voices here, bands aside."""
+    """Clean and warp the stems that are heard in any section: voices here, bands aside.
+
+    A voice has more done to it, so the other process helps with it when it has finished its own.
+    """
     stretches: dict[Role, LayerPlan] = {"vocals": plan.vocals, "backing": plan.backing}
-    recipe, warp_band = desk.recipe, desk.aside.warp if desk.aside else warp
+    recipe, aside = desk.recipe, desk.aside
+    render = aside.share(desk.blank) if aside else render_in_order
 
     def warp_voice(role: Role, tell: OnFraction) -> Layer:
         stems = cast[role].stems
@@ -256,16 +260,26 @@ def _warp(
             cleaning,
             blank=desk.blank,
         )
-        layer, length_s = stretches[role], plan.length_s
-        return layer_of(warp(clean, layer, length_s, warping, keep_formants=True, blank=blank))
+        warped = warp(
+            clean,
+            stretches[role],
+            plan.length_s,
+            warping,
+            keep_formants=True,
+            blank=blank,
+            render=render,
+        )
+        return layer_of(warped)
 
     def warp_other(role: Role, tell: OnFraction) -> Layer:
-        band = cast[role].stems.accompaniment
-        return layer_of(warp_band(band, stretches[role], plan.length_s, tell, blank=blank))
+        band, layer = cast[role].stems.accompaniment, stretches[role]
+        if aside:
+            return layer_of(aside.warp(band, layer, plan.length_s, tell, blank=blank))
+        return layer_of(warp(band, layer, plan.length_s, tell, blank=blank))
 
     voices = partial(_one_by_one, {section.voice for section in plan.sections}, warp_voice)
     bands = partial(_one_by_one, {section.band for section in plan.sections}, warp_other)
-    if desk.aside:
+    if aside:
         both = side_by_side(on_fraction, voices, bands)
     else:  # the stretcher of the one would keep the other waiting
         first, second = shares(on_fraction, 2)

@@ -12,7 +12,6 @@ _LIBRARIES = (
     "imageio-ffmpeg",
     "librosa",
     "numpy",
-    "onnxruntime",
     "openvino",
     "pyloudnorm",
     "python-stretch",

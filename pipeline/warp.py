@@ -8,9 +8,10 @@ and what is silent is not rendered at all.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import scipy.ndimage
@@ -20,7 +21,7 @@ from pipeline.tapes import cut, in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -42,6 +43,68 @@ _AFTERMATH = 25  # grains, 0.25 s of silence that are rendered: the stretcher ri
 _FORMANTS_SHARE = 0.15  # of the work
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of constant tempo: output samples [start, stop) and where they come from.
+
+    The piece begins `overlap` samples early, to be crossfaded into the one before.
+    """
+
+    start: int
+    stop: int
+    overlap: int
+    source: float  # sample of the stem that is heard at `start`
+    rate: float  # samples of the stem a sample of output; > 1 is faster
+    semitones: float
+
+    @property
+    def length(self) -> int:
+        """Samples to render: from `overlap` and `_SHIFT` early to `_SHIFT` late."""
+        return self.overlap + self.stop - self.start + 2 * _SHIFT
+
+    @property
+    def plain(self) -> bool:
+        """Whether the stem is heard as it is."""
+        return abs(self.rate - 1.0) < 1e-6 and not self.semitones
+
+    def after(self, start: int, overlap: int) -> Piece:
+        """Return what is left of it from an output sample on."""
+        rate = 1.0 if self.plain else self.rate
+        source = self.source + (start - self.start) * rate
+        return replace(self, start=start, overlap=overlap, source=source)
+
+
+def render_piece(stem: Signal, piece: Piece) -> Signal:
+    """Stretch one piece of a stem; float32, shape (2, `Piece.length`)."""
+    early, wanted = piece.overlap + _SHIFT, piece.length
+    lead = 0 if piece.plain else _LEAD_IN
+    first = round(piece.source - early * piece.rate) - lead
+    count = int(np.ceil(wanted * piece.rate)) + 2 * lead + 1
+    source = cut(stem, first, first + count)
+    if piece.plain:
+        return source[:, :wanted]
+    from python_stretch import Signalsmith  # noqa: PLC0415 - the bot's own process has no use for it
+
+    stretcher = Signalsmith.Stretch()
+    stretcher.preset(2, float(SAMPLE_RATE))
+    stretcher.setTimeFactor(piece.rate)
+    if piece.semitones:
+        stretcher.setTransposeSemitones(piece.semitones, _TONALITY_LIMIT_HZ / SAMPLE_RATE)
+    skip = round(lead / piece.rate)
+    stretched: Signal = np.asarray(stretcher.process(source), dtype=np.float32)
+    return stretched[:, skip : skip + wanted]
+
+
+Render: TypeAlias = "Callable[[Signal, Sequence[Piece]], Generator[Signal, None, None]]"
+"""Yields the pieces of a stem, rendered, in order."""
+
+
+def render_in_order(stem: Signal, pieces: Sequence[Piece]) -> Generator[Signal, None, None]:
+    """Render one piece after the other."""
+    for piece in pieces:
+        yield render_piece(stem, piece)
+
+
 def warp(
     stem: Signal,
     layer: LayerPlan,
@@ -50,6 +113,7 @@ def warp(
     *,
     keep_formants: bool = False,
     blank: Blank = in_memory,
+    render: Render = render_in_order,
 ) -> Signal:
     """Stretch and transpose a stem as planned.
 
@@ -67,6 +131,8 @@ def warp(
         Keep the timbre of a voice when its pitch moves.
     blank
         Makes the output.
+    render
+        Renders the pieces that the stem is divided into.
 
     Returns
     -------
@@ -77,54 +143,29 @@ def warp(
     shaped = keep_formants and layer.semitones != 0.0
     share = 1.0 - _FORMANTS_SHARE if shaped else 1.0
     peaks = _peaks(stem)
-    for piece in _pieces(layer, out.shape[1]):
-        for part in _divided(piece, peaks):
-            _join(out, part, _render(stem, part))
+    pieces = [p for piece in _pieces(layer, out.shape[1]) for p in _divided(piece, peaks)]
+    with closing(render(stem, pieces)) as rendered:
+        for piece, sound in zip(pieces, rendered, strict=True):
+            _join(out, piece, sound)
             release(stem, out)
-            on_fraction(share * part.stop / out.shape[1])
+            on_fraction(share * piece.stop / out.shape[1])
     if shaped:
         restore_formants(out, layer.semitones, lambda done: on_fraction(share + done * (1 - share)))
     on_fraction(1.0)
     return out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
-    """A stretch of constant tempo: output samples [start, stop) and where they come from.
-
-    The piece begins `overlap` samples early, to be crossfaded into the one before.
-    """
-
-    start: int
-    stop: int
-    overlap: int
-    source: float  # sample of the stem that is heard at `start`
-    rate: float  # samples of the stem a sample of output; > 1 is faster
-    semitones: float
-
-    @property
-    def plain(self) -> bool:
-        """Whether the stem is heard as it is."""
-        return abs(self.rate - 1.0) < 1e-6 and not self.semitones
-
-    def after(self, start: int, overlap: int) -> _Piece:
-        """Return what is left of it from an output sample on."""
-        rate = 1.0 if self.plain else self.rate
-        source = self.source + (start - self.start) * rate
-        return replace(self, start=start, overlap=overlap, source=source)
-
-
-def _pieces(layer: LayerPlan, length: int) -> list[_Piece]:
+def _pieces(layer: LayerPlan, length: int) -> list[Piece]:
     source = np.asarray(layer.warp.source_s) * SAMPLE_RATE
     target = np.asarray(layer.warp.target_s) * SAMPLE_RATE
     rates = np.diff(source) / np.diff(target)
     # The first and last rate hold beyond the map's ends.
     edges = np.clip([0, *np.round(target[1:-1]), length], 0, length).astype(int)
-    pieces: list[_Piece] = []
+    pieces: list[Piece] = []
     for (start, stop), rate, s, t in zip(pairwise(edges), rates, source, target, strict=False):
         if stop > start:
             pieces.append(
-                _Piece(
+                Piece(
                     start=start,
                     stop=stop,
                     overlap=min(_OVERLAP, start) if pieces else 0,
@@ -155,7 +196,7 @@ def _peaks(stem: Signal) -> Signal:
     return kept[outside : len(kept) - outside]
 
 
-def _divided(piece: _Piece, peaks: Signal) -> Iterator[_Piece]:
+def _divided(piece: Piece, peaks: Signal) -> Iterator[Piece]:
     """Yield the parts of a piece in which there is something to hear."""
     if piece.plain:  # nothing is cheaper than to copy it
         yield from _shortened(piece, peaks)
@@ -172,7 +213,7 @@ def _divided(piece: _Piece, peaks: Signal) -> Iterator[_Piece]:
             yield from _shortened(replace(part, stop=stop), peaks)
 
 
-def _shortened(piece: _Piece, peaks: Signal) -> Iterator[_Piece]:
+def _shortened(piece: Piece, peaks: Signal) -> Iterator[Piece]:
     """Divide a long piece where it is quietest."""
     while piece.stop - piece.start > _LONGEST:
         earliest = piece.source + (_LONGEST - _CHOICE) * piece.rate
@@ -194,29 +235,7 @@ def _at(peaks: Signal, grains: npt.NDArray[np.int64]) -> Signal:
     return np.asarray(np.where(inside, found, np.float32(0)))
 
 
-def _render(stem: Signal, piece: _Piece) -> Signal:
-    """Stretch one piece, from `overlap` and `_SHIFT` samples early to `_SHIFT` samples late."""
-    early = piece.overlap + _SHIFT
-    wanted = early + piece.stop - piece.start + _SHIFT
-    lead = 0 if piece.plain else _LEAD_IN
-    first = round(piece.source - early * piece.rate) - lead
-    count = int(np.ceil(wanted * piece.rate)) + 2 * lead + 1
-    source = cut(stem, first, first + count)
-    if piece.plain:
-        return source[:, :wanted]
-    from python_stretch import Signalsmith  # noqa: PLC0415 - the bot's own process has no use for it
-
-    stretcher = Signalsmith.Stretch()
-    stretcher.preset(2, float(SAMPLE_RATE))
-    stretcher.setTimeFactor(piece.rate)
-    if piece.semitones:
-        stretcher.setTransposeSemitones(piece.semitones, _TONALITY_LIMIT_HZ / SAMPLE_RATE)
-    skip = round(lead / piece.rate)
-    stretched: Signal = np.asarray(stretcher.process(source), dtype=np.float32)
-    return stretched[:, skip : skip + wanted]
-
-
-def _join(out: Signal, piece: _Piece, rendered: Signal) -> None:
+def _join(out: Signal, piece: Piece, rendered: Signal) -> None:
     """Write a piece, crossfaded with what is there, where its waveform fits best."""
     begin = piece.start - piece.overlap
     length = piece.stop - begin

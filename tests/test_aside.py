@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 
 from pipeline.aside import Aside, AsideError
-from pipeline.denoise import denoise
 from pipeline.errors import Cancelled
-from pipeline.tapes import on_disk
+from pipeline.tapes import in_memory, on_disk
 from pipeline.types import SAMPLE_RATE, LayerPlan, WarpMap
-from pipeline.warp import warp
+from pipeline.warp import Piece, render_piece, warp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pipeline.tapes import Blank
     from pipeline.types import Signal
@@ -89,14 +88,49 @@ def test_a_stem_warped_aside_is_the_same_to_the_sample(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_voice_cleaned_aside_is_the_same_to_the_sample(
+def slowly(render: Callable[[Signal, Piece], Signal]) -> Callable[[Signal, Piece], Signal]:
+    def rendered(stem: Signal, piece: Piece) -> Signal:
+        time.sleep(0.2)  # the other process has time for a piece or two
+        return render(stem, piece)
+
+    return rendered
+
+
+def test_pieces_shared_between_the_processes_are_the_same_to_the_sample(
+    aside: Aside, stem: Signal, blank: Blank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[Piece] = []
+
+    def render(stem: Signal, piece: Piece) -> Signal:
+        here.append(piece)
+        return slowly(render_piece)(stem, piece)
+
+    monkeypatch.setattr("pipeline.aside.render_piece", render)
+    told: list[float] = []
+    out = warp(stem, LAYER, 3.9, told.append, blank=blank, render=aside.share(blank))
+    assert np.array_equal(out, warp(stem, LAYER, 3.9, nobody_listens))
+    assert 1 <= len(here) < len(told) - 1
+    assert told == sorted(told)
+
+
+def test_whoever_calls_sharing_off_waits_for_nothing(
     aside: Aside, stem: Signal, blank: Blank
 ) -> None:
-    rest = blank(stem.shape[1])
-    rest[:] = np.random.default_rng(0).normal(0.0, 0.05, stem.shape)
-    out = aside.denoise(stem, rest, 0.8, "threshold", blank=blank)
-    np.testing.assert_array_equal(out, denoise(stem, rest, 0.8, "threshold"))
-    assert aside.denoise(stem, rest, 0.0, blank=blank) is stem
+    def call_off(_: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        warp(stem, LAYER, 3.9, call_off, blank=blank, render=aside.share(blank))
+    assert len(aside.warp(stem, LAYER, 1.0, nobody_listens, blank=blank)) == 2
+
+
+def test_a_failure_of_the_helping_process_comes_out(
+    stem: Signal, blank: Blank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.aside.render_piece", slowly(render_piece))
+    monkeypatch.setattr("pipeline.aside.to_facts", lambda _: {"no": "piece"})
+    with Aside() as aside, pytest.raises(AsideError, match="ValueError"):
+        warp(stem, LAYER, 3.9, nobody_listens, blank=blank, render=aside.share(blank))
 
 
 def test_one_process_does_it_all(aside: Aside, stem: Signal, blank: Blank) -> None:
@@ -128,9 +162,8 @@ def test_signals_in_memory_are_worked_on_here(aside: Aside, length_s: float) -> 
     stem = tone(2.0)
     out = aside.warp(stem, LAYER, length_s, nobody_listens)
     np.testing.assert_array_equal(out, warp(stem, LAYER, length_s, nobody_listens))
-    np.testing.assert_array_equal(
-        aside.denoise(stem, 0.1 * stem, 0.8), denoise(stem, 0.1 * stem, 0.8)
-    )
+    shared = warp(stem, LAYER, length_s, nobody_listens, render=aside.share(in_memory))
+    np.testing.assert_array_equal(shared, out)
 
 
 def test_an_error_there_is_told_here(aside: Aside, stem: Signal, blank: Blank) -> None:

@@ -82,7 +82,6 @@ def test_merge_with_report_and_stems(
         "Find the beats",
         "Find the keys",
         "Plan the mash-up",
-        "Clean the voices",
         "Bring the songs to one tempo and key",
         "Set the levels",
         "Mix the layers",

@@ -54,7 +54,7 @@ def test_on_a_bare_machine(tmp_path: Path, small_pair: Pair) -> None:
     assert done.stdout.splitlines()[0] == "\\xc6nima \\u6b4c over backing of"
     assert done.stdout.splitlines()[-1] == str(out)
     assert done.stderr.splitlines()[0] == "Read the songs"
-    assert len(done.stderr.splitlines()) == 10
+    assert len(done.stderr.splitlines()) == 9
     assert decode(out).duration_s > 2.0
     assert all_files(tmp_path / "home") == []
     assert all_files(tmp_path / "temp") == []

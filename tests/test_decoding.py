@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipeline.codec import decode, decode_blocks
+from pipeline.codec import decode, decode_blocks, find_title
 from pipeline.errors import (
     Cancelled,
     SongLengthError,
@@ -183,6 +183,7 @@ def test_the_title_comes_from_tags_or_the_name(
 ) -> None:
     path = FILES[name](tmp_path / name, sines(3.5, 44_100), 48_000, tags=tags)
     assert decode(path, name="my_song.mp3").title == title
+    assert find_title(path, name="my_song.mp3") == title
 
 
 # --- progress -----------------------------------------------------------------------------------

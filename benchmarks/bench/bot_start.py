@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEAVY = frozenset(
     {
-        *("tensorflow", "keras", "spleeter", "onnx", "onnxruntime", "openvino"),
+        *("tensorflow", "keras", "spleeter", "onnx", "openvino"),
         *("librosa", "numba", "numpy", "scipy", "soundfile"),
     }
 )

@@ -14,7 +14,6 @@ _LIBRARIES = (
     "numpy",
     "scipy",
     "openvino",
-    "onnxruntime",
     "spleeter",
     "tensorflow",
     "librosa",

@@ -192,7 +192,10 @@ def test_the_runtime_gives_the_trained_networks_vocals(
 ) -> None:
     archive = pack_model(model_dir, tmp_path / "release")
     quiet = Song(samples=song.samples * np.float32(0.1), title="Seven, softly")
-    for separator in (SpleeterSeparator(model_dir), BuiltInSeparator(archive)):
+    for separator in (
+        SpleeterSeparator(model_dir, precision="float32"),
+        BuiltInSeparator(archive, precision="float32"),
+    ):
         stems = separator.separate(quiet, lambda _: None)
         np.testing.assert_allclose(stems.vocals * 10, torch_vocals, atol=1e-4)
 
