@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from scipy.ndimage import uniform_filter1d
+
 from pipeline.codec import decode_blocks, encode
+from pipeline.gains import GRAIN
 from pipeline.loudness import (
     CEILING_DBTP,
     TARGET_LUFS,
     balance_lu,
     gated_lufs,
     highest_dbtp,
+    integrated_lufs,
     levels,
     measure_with_peaks,
 )
 from pipeline.mix import master
-from pipeline.types import Loudness
+from pipeline.types import SAMPLE_RATE, Loudness
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.layers import Layers
     from pipeline.mix import Premaster
 
@@ -30,6 +35,9 @@ _LOSSLESS = ("wav", "flac")
 _ENCODERS_ADD_DB = 0.5  # lossy ones raise true peaks by about as much
 _NEAR_LU = 0.2
 _MOST_LOST_LU = 1.0  # what lacks more could not be made as loud in the first place
+_LONG = 300 * SAMPLE_RATE  # of more, a passage is tried first: encoding it all twice costs more
+_TRIED = 20 * SAMPLE_RATE
+_HEADERS = 16_384  # bytes that a short file has just as well as a long one
 
 
 def deliver(
@@ -39,7 +47,8 @@ def deliver(
 
     Encoders raise peaks, the more the fewer bits they have; then the ceiling comes down by as
     much, and not the whole mix, which would end up too quiet. Those with the fewest also leave
-    out high notes; what that takes from the loudness is made up for once.
+    out high notes; what that takes from the loudness is made up for once. With a long mix both are
+    found out on its loudest passage first.
 
     Parameters
     ----------
@@ -64,11 +73,13 @@ def deliver(
     OutputError
         The file cannot be written, or not be made small enough.
     """
-    ceiling_dbtp, wanted_lufs = CEILING_DBTP, TARGET_LUFS
+    aim = _Aim()
     if path.suffix[1:] not in _LOSSLESS:
-        ceiling_dbtp -= _ENCODERS_ADD_DB
+        aim = replace(aim, ceiling_dbtp=CEILING_DBTP - _ENCODERS_ADD_DB)
+        if draft.layers.mix.shape[1] > _LONG:
+            aim = _try_out(draft, aim, path, max_bytes)
     while True:
-        layers = master(draft, ceiling_dbtp, wanted_lufs)
+        layers = master(draft, aim.ceiling_dbtp, aim.lufs)
         encode(layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes)
         power, peaks = measure_with_peaks(decode_blocks(path))
         loudness = Loudness(
@@ -78,13 +89,47 @@ def deliver(
                 levels(layers.vocals.power), levels(layers.backing.power)
             ),
         )
-        excess_db = loudness.true_peak_dbtp - CEILING_DBTP
-        missing_lu = TARGET_LUFS - loudness.integrated_lufs
-        uneven = wanted_lufs == TARGET_LUFS and _NEAR_LU < abs(missing_lu) <= _MOST_LOST_LU
-        if excess_db <= 0 and not uneven:
+        missing_lu = 0.0 if aim.evened else TARGET_LUFS - loudness.integrated_lufs
+        better = aim.corrected(loudness.true_peak_dbtp - CEILING_DBTP, missing_lu)
+        if better == aim:
             return layers, loudness
+        aim = replace(better, evened=better.lufs != aim.lufs or aim.evened)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aim:
+    """What a mix is mastered to, so that what the encoder makes of it is right.
+
+    `evened` says that a whole file was made up for once: more would chase its own tail.
+    """
+
+    ceiling_dbtp: float = CEILING_DBTP
+    lufs: float = TARGET_LUFS
+    evened: bool = False
+
+    def corrected(self, excess_db: float, missing_lu: float) -> _Aim:
+        """Return what to aim at after the peaks came out so much too high and the whole too soft.
+
+        The same where both are near enough.
+        """
+        aim = self
         if excess_db > 0:
             # What comes out falls by a little less than what goes in.
-            ceiling_dbtp -= 1.2 * excess_db + 0.05
-        if uneven:
-            wanted_lufs += missing_lu
+            aim = replace(aim, ceiling_dbtp=aim.ceiling_dbtp - 1.2 * excess_db - 0.05)
+        if _NEAR_LU < abs(missing_lu) <= _MOST_LOST_LU:
+            aim = replace(aim, lufs=aim.lufs + missing_lu)
+        return aim
+
+
+def _try_out(draft: Premaster, aim: _Aim, path: Path, max_bytes: int | None) -> _Aim:
+    """Correct the aim by what the encoder makes of the loudest passage, before it gets it all."""
+    mix = master(draft, aim.ceiling_dbtp, aim.lufs).mix
+    grains = _TRIED // GRAIN
+    start = GRAIN * int(uniform_filter1d(draft.power, grains)[grains // 2 :].argmax())
+    passage = mix[:, start : start + _TRIED]
+    budget = max_bytes and round(max_bytes * _TRIED / mix.shape[1]) + _HEADERS
+    with TemporaryDirectory(dir=path.parent, prefix=".trying-") as scratch:
+        tried = encode(passage, Path(scratch, path.name), title="", max_bytes=budget)
+        power, peaks = measure_with_peaks(decode_blocks(tried))
+    lost_lu = integrated_lufs(passage) - gated_lufs(power)
+    return aim.corrected(highest_dbtp(peaks) - CEILING_DBTP, lost_lu)

@@ -14,6 +14,7 @@ from pipeline.delivery import deliver
 from pipeline.layers import Layers, layer_of
 from pipeline.loudness import integrated_lufs, vocals_to_backing_lu
 from pipeline.mix import level, premaster
+from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song
 
 if TYPE_CHECKING:
@@ -72,6 +73,43 @@ def test_what_an_encoder_does_to_peaks_and_loudness_is_made_up_for(
     assert -1.9 < loudness.true_peak_dbtp <= -1.0
     # The peaks have come down, not the whole of it.
     assert loudness.integrated_lufs == pytest.approx(-14.0, abs=0.2)
+
+
+@pytest.mark.parametrize("change_db", [-0.6, 0.6])
+def test_a_long_mix_is_tried_on_a_passage_and_encoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change_db: float
+) -> None:
+    lengths = []
+
+    def encode_changed(sound: Sound, path: Path, *, title: str, **_: object) -> Path:
+        lengths.append(sound.shape[1])
+        return encode(sound[:, :] * np.float32(10.0 ** (change_db / 20.0)), path, title=title)
+
+    monkeypatch.setattr(delivery, "encode", encode_changed)
+    monkeypatch.setattr(delivery, "_LONG", 4 * SAMPLE_RATE)
+    monkeypatch.setattr(delivery, "_TRIED", 3 * SAMPLE_RATE)
+    mix = draft()
+    _, loudness = deliver(mix, tmp_path / "out.mp3", "A song", 500_000)
+    assert lengths == [3 * SAMPLE_RATE, mix.layers.mix.shape[1]]
+    assert -1.9 < loudness.true_peak_dbtp <= -1.0
+    assert loudness.integrated_lufs == pytest.approx(-14.0, abs=0.2)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp3"]
+
+
+def test_a_passage_is_tried_with_its_share_of_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = []
+
+    def encode_noting(sound: Sound, path: Path, *, title: str, max_bytes: int, **_: object) -> Path:
+        budgets.append(max_bytes / sound.shape[1])
+        return encode(sound, path, title=title, max_bytes=max_bytes)
+
+    monkeypatch.setattr(delivery, "encode", encode_noting)
+    monkeypatch.setattr(delivery, "_LONG", 4 * SAMPLE_RATE)
+    monkeypatch.setattr(delivery, "_HEADERS", 0)
+    deliver(draft(), tmp_path / "out.mp3", "A song", 300_000)
+    assert budgets[0] == pytest.approx(budgets[1], rel=1e-4)
 
 
 def test_what_cannot_be_made_loud_enough_is_written_once(
