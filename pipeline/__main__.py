@@ -106,6 +106,7 @@ def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str
 def _run_separate(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
     from pipeline.codec import decode, encode  # noqa: PLC0415 - as above
     from pipeline.stages import Conductor  # noqa: PLC0415 - as above
+    from pipeline.tapes import on_disk  # noqa: PLC0415 - as above
 
     separator = _LateSeparator(
         partial(_make_separator, Recipe(separator=options.separator).separator, on_progress)
@@ -113,10 +114,11 @@ def _run_separate(options: argparse.Namespace, on_progress: OnProgress) -> list[
     conductor = Conductor(on_progress, _SEPARATE_SHARES)
     targets = [options.output / f"{name}.wav" for name in ("vocals", "accompaniment")]
     with made_folder(options.output), reserve(targets, [options.song]) as scratch:
+        blank = on_disk(scratch[targets[0]])
         with conductor.stage(Stage.DECODE) as on_fraction:
-            song = decode(options.song, on_fraction=on_fraction)
+            song = decode(options.song, on_fraction=on_fraction, blank=blank)
         with conductor.stage(Stage.SEPARATE) as on_fraction:
-            stems = separator.separate(song, on_fraction)
+            stems = separator.separate(song, on_fraction, blank=blank)
         with conductor.stage(Stage.ENCODE):
             made = {
                 target: encode(
