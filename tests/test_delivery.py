@@ -91,7 +91,7 @@ def test_a_long_mix_is_tried_on_a_passage_and_encoded_once(
     mix = draft()
     _, loudness = deliver(mix, tmp_path / "out.mp3", "A song", 500_000)
     assert lengths == [3 * SAMPLE_RATE, mix.layers.mix.shape[1]]
-    assert -1.9 < loudness.true_peak_dbtp <= -1.0
+    assert -2.5 < loudness.true_peak_dbtp <= -1.0
     assert loudness.integrated_lufs == pytest.approx(-14.0, abs=0.2)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp3"]
 
@@ -107,6 +107,7 @@ def test_a_passage_is_tried_with_its_share_of_the_bytes(
 
     monkeypatch.setattr(delivery, "encode", encode_noting)
     monkeypatch.setattr(delivery, "_LONG", 4 * SAMPLE_RATE)
+    monkeypatch.setattr(delivery, "_TRIED", 3 * SAMPLE_RATE)
     monkeypatch.setattr(delivery, "_HEADERS", 0)
     deliver(draft(), tmp_path / "out.mp3", "A song", 300_000)
     assert budgets[0] == pytest.approx(budgets[1], rel=1e-4)
