@@ -17,7 +17,8 @@ import numpy.typing as npt
 import soxr
 
 from composer import compose
-from pipeline.neural_beats import FPS, RATE, ROWS, STROKES, spectra
+from pipeline.mono import RATE
+from pipeline.neural_beats import FPS, ROWS, STROKES, spectra
 from pipeline.types import SAMPLE_RATE
 from training.clips import (
     FIRST_REAL_SEED,
