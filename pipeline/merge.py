@@ -102,7 +102,7 @@ def merge(
     out_dir
         An existing folder for ``mashup.<format>`` and, where asked for, ``vocals.wav``,
         ``backing.wav`` and ``card.png``. While the merge runs, its signals lie on the same disk:
-        about 2.5 MB for every second of the two songs.
+        about 3 MB for every second of the longer one.
     separator
         Takes the songs apart; kept by the caller from merge to merge.
     vocals_name, backing_name
@@ -163,7 +163,9 @@ def merge(
     if result is None:
         if aligned is None:
             sources = _take_in(recordings, files, desk, conductor)
+            del recordings  # with it goes the room that the songs take up on disk
             aligned = _align(sources, order, desk, conductor)
+            del sources  # and that of their stems
         wanted = _Wanted(
             path=out_dir / f"mashup.{format}", max_bytes=max_bytes, stems=stems, picture=picture
         )
