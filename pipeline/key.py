@@ -84,11 +84,6 @@ def find_key(samples: Signal | Mono) -> Key | None:
     return find_pitch(samples)[0]
 
 
-def find_tuning(samples: Signal | Mono) -> float:
-    """Find how far a song's instruments are tuned from A = 440 Hz: see `find_pitch`."""
-    return find_pitch(samples)[1]
-
-
 def key_of_profile(profile: Profile) -> Key | None:
     """Name the key of a pitch-class profile.
 

@@ -8,14 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.bench.memory import PeakWatch, give_way
 from benchmarks.bench.network import ROOT, Network
-from benchmarks.bench.origin import make_separator_merger, make_steps
-from benchmarks.bench.ours import make_merger
+from benchmarks.bench.origin import make_steps
 from benchmarks.bench.results import Peak
 from benchmarks.bench.tasks import Answer, MergeTask, StepsTask
 from bot.workers import Worker
@@ -156,18 +154,3 @@ def _adapter() -> list[str]:
 def has_ffmpeg() -> bool:
     """Say whether Spleeter's command finds the two programs that it reads and writes with."""
     return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
-
-
-def ours(network: Network) -> Peer:
-    """Start this pipeline."""
-    return Warm(partial(make_merger, network.model_dir))
-
-
-def stock(network: Network) -> Peer:
-    """Start the stock way."""
-    return Stock(network)
-
-
-def warm_separator(network: Network) -> Peer:
-    """Start a process that keeps Spleeter's `Separator`."""
-    return Warm(partial(make_separator_merger, network.config))
