@@ -20,7 +20,7 @@ from pipeline.fingerprint import fingerprint
 from pipeline.key import find_pitch
 from pipeline.mono import narrow
 from pipeline.singing import find_sung
-from pipeline.tapes import release, stretches
+from pipeline.tapes import BLOCK, release, stretches
 from pipeline.types import SAMPLE_RATE, SongFacts, Stems
 
 if TYPE_CHECKING:
@@ -180,7 +180,10 @@ class Desk:
             return recording.findings
         if isinstance(recording.sound, Stems):  # they sum to the song
             mono = narrow(recording.sound.vocals, self.blank)
-            mono += narrow(recording.sound.accompaniment, self.blank)
+            rest = narrow(recording.sound.accompaniment, self.blank)
+            for start in range(0, len(mono), BLOCK):
+                mono[start : start + BLOCK] += rest[start : start + BLOCK]
+                release(mono, rest)
         else:
             mono = narrow(recording.sound.samples, self.blank)
         on_fraction(0.1)
