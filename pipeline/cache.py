@@ -4,10 +4,11 @@ Several worker processes share one folder without waiting for each other, and an
 killed at any moment: an entry appears and disappears by the renaming of a folder, and what is
 still being written belongs to whoever holds a lock on it, which dies with its process.
 
-What is kept says nothing about people: a key is a hash, an entry holds audio and what its maker
-found out about it, and there is no way to ask for it but to have the same audio. Where an entry
-speaks of songs by their titles, these are part of its key: nobody learns what another calls them.
-Only the time that a merge takes tells whether somebody merged the same song before.
+What is kept says nothing about people: a key is a hash, an entry holds audio, what its maker
+found out about it and the fingerprints of its songs, by which `pipeline.forgetting` deletes it,
+and there is no way to ask for it but to have the same audio. Where an entry speaks of songs by
+their titles, these are part of its key: nobody learns what another calls them. Only the time that
+a merge takes tells whether somebody merged the same song before.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.claims import claim, sweep
-from pipeline.entries import Draft, Entry, read_entry, size_of
+from pipeline.entries import Draft, Entry, read_entry
 from pipeline.facts import to_facts
+from pipeline.forgetting import COMING, ENTRIES, discard, name_songs, size_of
 from pipeline.tapes import in_memory
 from pipeline.versions import code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pipeline.tapes import Blank
     from pipeline.types import Signal
@@ -84,8 +85,8 @@ class Cache:
         self._max_bytes = max_bytes
         self._absent = folder is None
         self._folder = folder or Path(os.devnull)
-        self._entries = self._folder / "entries"
-        self._coming = self._folder / "coming"
+        self._entries = self._folder / ENTRIES
+        self._coming = self._folder / COMING
         self._warned = False
         if self._absent:
             return
@@ -133,7 +134,9 @@ class Cache:
         return None
 
     @contextmanager
-    def pending(self, key: str, spare: Blank = in_memory) -> Iterator[Pending]:
+    def pending(
+        self, key: str, spare: Blank = in_memory, *, of: Collection[str] = ()
+    ) -> Iterator[Pending]:
         """Make a result where it will be kept; without `Pending.commit` nothing is.
 
         Of two who keep the same at once, the second one's is dropped.
@@ -144,6 +147,9 @@ class Cache:
             As given by `make_key`.
         spare
             Makes the signals where the cache cannot, e.g. on a full disk.
+        of
+            Fingerprints of all songs that the result is made from. Without any it is deleted
+            with whatever song is forgotten.
         """
         if self._absent:
             yield Pending(self, key, spare, None)
@@ -156,7 +162,7 @@ class Cache:
             yield Pending(self, key, spare, None)
             return
         try:
-            yield Pending(self, key, spare, folder)
+            yield Pending(self, key, spare, folder, of)
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # a finished entry is elsewhere by now
             os.close(lock)
@@ -211,10 +217,8 @@ class Cache:
 
     def _discard(self, path: Path) -> None:
         """Delete an entry; nobody ever sees a part of it."""
-        gone = self._coming / f"gone-{secrets.token_hex(8)}"
         with suppress(FileNotFoundError):  # somebody else was first
-            path.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+            discard(path, self._coming)
 
 
 class Pending:
@@ -223,12 +227,24 @@ class Pending:
     Its signals stay valid after the commit, and without one.
     """
 
-    def __init__(self, cache: Cache, key: str, spare: Blank, folder: Path | None) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        key: str,
+        spare: Blank,
+        folder: Path | None,
+        of: Collection[str] = (),
+    ) -> None:
         self._cache = cache
         self._key = key
         self._spare = spare
         self._folder = folder
         self._draft = Draft(folder) if folder else None
+        if folder and of:
+            try:
+                name_songs(folder, of)
+            except OSError as error:
+                self._give_up(error)
 
     def blank(self, length: int) -> Signal:
         """Make a silent signal, float32, shape (2, length), in a file of the coming entry."""
@@ -274,5 +290,7 @@ class Pending:
     def _give_up(self, error: OSError) -> None:
         self._draft = None
         if self._folder:
+            if not self._folder.exists():  # one of its songs was forgotten meanwhile
+                return
             shutil.rmtree(self._folder, ignore_errors=True)
         self._cache.give_way(error)

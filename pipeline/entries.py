@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.facts import from_facts, to_facts
+from pipeline.forgetting import size_of
 from pipeline.tapes import in_memory, mapped, release, stretches
 
 if TYPE_CHECKING:
@@ -183,12 +184,6 @@ def read_entry(folder: int, kind: type[T]) -> Entry[T]:
         signals={name: _signal(folder, item) for name, item in signals.items()},
         files={name: _file(folder, item) for name, item in files.items()},
     )
-
-
-def size_of(folder: Path) -> int:
-    """Return how many bytes an entry takes up, its folder included."""
-    sizes = (item.stat().st_size for item in folder.iterdir())
-    return _PAGE + sum(-(-size // _PAGE) * _PAGE for size in sizes)
 
 
 def _signal(folder: int, item: _Item) -> Signal:
