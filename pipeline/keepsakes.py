@@ -49,6 +49,11 @@ class Order:
     form: tuple[object, ...]
 
     @property
+    def audio(self) -> tuple[str, str]:
+        """Fingerprints of the two songs."""
+        return self.vocals.audio, self.backing.audio
+
+    @property
     def aligned_key(self) -> str:
         """Where the aligned layers are kept."""
         shaping = {
@@ -171,7 +176,7 @@ def keep_result(cache: Cache, order: Order, result: MergeResult) -> None:
         path=Path(result.path.name),
         picture=None if result.picture is None else Path(result.picture.name),
     )
-    with cache.pending(order.result_key) as coming:
+    with cache.pending(order.result_key, of=order.audio) as coming:
         for path in files:
             coming.add_file(path.name, path)
         coming.commit(kept)

@@ -222,7 +222,7 @@ def _align(
     with conductor.stage(Stage.PLAN):
         cast, notes = cast_songs(*sources, desk.recipe)
         plan = plan_mashup(cast, desk.recipe)
-    with desk.cache.pending(order.aligned_key, desk.blank) as coming:
+    with desk.cache.pending(order.aligned_key, desk.blank, of=order.audio) as coming:
         with conductor.stage(Stage.WARP) as on_fraction:
             voices, bands = _warp(cast, plan, desk, coming.blank, on_fraction)
         aligned = Aligned(

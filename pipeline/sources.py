@@ -166,7 +166,8 @@ class Desk:
         """Take a song apart."""
         if isinstance(recording.sound, Stems):
             return recording.sound
-        with self.cache.pending(self._stems_key(recording.file), self.blank) as coming:
+        key, audio = self._stems_key(recording.file), recording.file.audio
+        with self.cache.pending(key, self.blank, of=(audio,)) as coming:
             stems = self.separator.separate(recording.sound, on_fraction, blank=coming.blank)
             coming.commit(
                 stems.vocals.shape[1],
@@ -229,7 +230,7 @@ class Desk:
             sung=find_sung(stems.vocals, stems.accompaniment) if has_voice else (),
         )
         findings = Findings(facts=facts, has_band=has_band)
-        with self.cache.pending(self._findings_key(file), self.blank) as coming:
+        with self.cache.pending(self._findings_key(file), self.blank, of=(file.audio,)) as coming:
             coming.commit(findings, {})
         return findings
 
