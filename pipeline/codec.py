@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pipeline.decoding import LONGEST_S, SHORTEST_S, decode, decode_blocks, find_title
-from pipeline.encoding import FORMATS, encode, find_ffmpeg
+from pipeline.encoding import FORMATS, LOSSLESS, encode, find_ffmpeg
 from pipeline.fingerprint import fingerprint
 
 __all__ = [
     "FORMATS",
     "LONGEST_S",
+    "LOSSLESS",
     "SHORTEST_S",
     "decode",
     "decode_blocks",

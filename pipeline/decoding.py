@@ -96,14 +96,14 @@ def decode(
     with opened(path, shown) as (container, stream):
         length_s = declared_s(container, stream)
         if length_s > longest_s + _PADDING_S:
-            raise _too_long(shown, f"is {clock(length_s)} long", longest_s)
+            raise too_long(shown, f"is {clock(length_s)} long", longest_s)
         tally = _Tally(declared_s=length_s)
         room_s = min(length_s or _UNDECLARED_S, longest_s + _PADDING_S) + _SPARE_S
         recording = _Recording(blank, round(room_s * SAMPLE_RATE))
         for block in _told(_blocks(container, stream, tally, shown), length_s, on_fraction):
             recording.add(block)
             if recording.length > (longest_s + _PADDING_S) * SAMPLE_RATE:
-                raise _too_long(shown, "is too long", longest_s)
+                raise too_long(shown, "is too long", longest_s)
         _check_yield(tally, shortest_s, shown)
         title = _title(container, stream, path.name if name is None else name)
     samples = recording.finished()
@@ -157,7 +157,8 @@ def decode_blocks(path: Path, *, name: str | None = None) -> Iterator[Signal]:
         _check_yield(tally, 0.0, shown)
 
 
-def _too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
+def too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:
+    """Return the refusal of a song for its length, after what was found of it."""
     return SongLengthError(
         f"{shown} {finding}; the longest song is {clock(longest_s)}.",
         hint="Cut it down and send it again.",

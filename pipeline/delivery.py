@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scipy.ndimage import uniform_filter1d
 
-from pipeline.codec import decode_blocks, encode
+from pipeline.codec import LOSSLESS, decode_blocks, encode
 from pipeline.gains import GRAIN
 from pipeline.loudness import (
     CEILING_DBTP,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 ARTIST = "vocal"
 """Tag that every file of ours carries."""
 
-_LOSSLESS = ("wav", "flac")
 _ENCODERS_ADD_DB = 0.5  # lossy ones raise true peaks by about as much
 _NEAR_LU = 0.2
 _MOST_LOST_LU = 1.0  # what lacks more could not be made as loud in the first place
@@ -74,7 +73,7 @@ def deliver(
         The file cannot be written, or not be made small enough.
     """
     aim = _Aim()
-    if path.suffix[1:] not in _LOSSLESS:
+    if path.suffix[1:] not in LOSSLESS:
         aim = replace(aim, ceiling_dbtp=CEILING_DBTP - _ENCODERS_ADD_DB)
         if draft.layers.mix.shape[1] > _LONG:
             aim = _try_out(draft, aim, path, max_bytes)

@@ -52,7 +52,10 @@ _LOSSY = {
 _AMPLE_KBPS = 224
 _LOSSLESS = {".flac": "FLAC", ".wav": "WAV"}
 
-FORMATS = (*(key[1:] for key in _LOSSY), *(key[1:] for key in _LOSSLESS))
+LOSSLESS = tuple(key[1:] for key in _LOSSLESS)
+"""Those of `FORMATS` that take their size from the length alone."""
+
+FORMATS = (*(key[1:] for key in _LOSSY), *LOSSLESS)
 """Extensions that `encode` writes, without the dot."""
 
 

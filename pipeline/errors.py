@@ -71,6 +71,10 @@ class RecipeError(UserError):
     """An option of the merge is outside what is allowed."""
 
 
+class NotKeptError(UserError):
+    """What is left of a song of an earlier merge is not enough to use it without its file."""
+
+
 class ModelUnavailableError(UserError):
     """A network's weights are absent, damaged, or cannot be fetched."""
 

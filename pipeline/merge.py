@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline.arrange import assemble
 from pipeline.cache import Cache
 from pipeline.casting import cast_songs, plan_mashup
-from pipeline.codec import LONGEST_S, encode
+from pipeline.codec import LONGEST_S, LOSSLESS, encode
 from pipeline.delivery import ARTIST, deliver
 from pipeline.denoise import denoise
 from pipeline.dynamics import duck, level_frames
@@ -35,7 +35,7 @@ from pipeline.mix import enter, even, fade_out, level, premaster
 from pipeline.sources import Desk, SongFile
 from pipeline.stages import Conductor, shares, side_by_side
 from pipeline.tapes import on_disk
-from pipeline.types import MergeResult, Stage
+from pipeline.types import KnownSong, MergeResult, Stage
 from pipeline.warp import render_in_order, warp
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ _SHARES_UNDRAWN: Mapping[Stage, float] = {
 
 
 def merge(
-    vocal_song: Path,
-    backing_song: Path,
+    vocal_song: Path | KnownSong,
+    backing_song: Path | KnownSong,
     recipe: Recipe,
     out_dir: Path,
     *,
@@ -86,6 +86,7 @@ def merge(
     max_bytes: int | None = None,
     longest_s: float = LONGEST_S,
     stems: bool = False,
+    stems_format: str = "wav",
     picture: bool = False,
     cache: Cache | None = None,
     aside: Aside | None = None,
@@ -96,25 +97,29 @@ def merge(
     Parameters
     ----------
     vocal_song, backing_song
-        The audio files that give the voice and the accompaniment.
+        The audio files that give the voice and the accompaniment, or `MergeResult.songs` of an
+        earlier merge, of which everything must come from the cache.
     recipe
         Every option.
     out_dir
-        An existing folder for ``mashup.<format>`` and, where asked for, ``vocals.wav``,
-        ``backing.wav`` and ``card.png``. While the merge runs, its signals lie on the same disk:
-        about 3 MB for every second of the longer one.
+        An existing folder for ``mashup.<format>`` and, where asked for, ``card.png``,
+        ``vocals.<stems_format>`` and ``backing.<stems_format>``. While the merge runs, its signals
+        lie on the same disk: about 3 MB for every second of the longer one.
     separator
         Takes the songs apart; kept by the caller from merge to merge.
     vocals_name, backing_name
-        What the user calls the files, for messages and titles.
+        What the user calls the files, for messages and titles; a song of an earlier merge keeps
+        its title.
     format
         One of `pipeline.codec.FORMATS`.
     max_bytes
-        Most bytes that the mash-up may have.
+        Most bytes that the mash-up may have, and each of the layers in a lossy format.
     longest_s
         Seconds that a song may last.
     stems, picture
         Write the two aligned layers too, and a card to look at.
+    stems_format
+        One of `pipeline.codec.FORMATS`, for the layers.
     cache
         Where to keep what was worked out, and to look for it; None keeps nothing.
     aside
@@ -130,6 +135,8 @@ def merge(
 
     Raises
     ------
+    NotKeptError
+        A song was given without a file, and the cache has too little of it.
     UserError
         Something about the songs or the place for the result that the user can mend.
     StageError
@@ -137,7 +144,6 @@ def merge(
     Cancelled
         `on_progress` called it off.
     """
-    names = (vocals_name or vocal_song.name, backing_name or backing_song.name)
     conductor = Conductor(on_progress, _SHARES if picture else _SHARES_UNDRAWN)
     desk = Desk(
         separator=separator,
@@ -148,7 +154,7 @@ def merge(
         longest_s=longest_s,
     )
     with conductor.stage(Stage.DECODE) as on_fraction:
-        files = SongFile.of(vocal_song, names[0]), SongFile.of(backing_song, names[1])
+        files = SongFile.of(vocal_song, vocals_name), SongFile.of(backing_song, backing_name)
         order = Order(
             vocals=files[0],
             backing=files[1],
@@ -167,7 +173,10 @@ def merge(
             aligned = _align(sources, order, desk, conductor)
             del sources  # and that of their stems
         wanted = _Wanted(
-            path=out_dir / f"mashup.{format}", max_bytes=max_bytes, stems=stems, picture=picture
+            path=out_dir / f"mashup.{format}",
+            max_bytes=max_bytes,
+            stems_format=stems_format if stems else None,
+            picture=picture,
         )
         result = _finish(aligned, wanted, desk, conductor)
         if not stems:
@@ -177,6 +186,7 @@ def merge(
         separator=separator.name,
         seconds_by_stage=conductor.seconds,
         notes=(separator.note, *result.notes) if separator.note else result.notes,
+        songs=tuple(file.known for file in files),
     )
 
 
@@ -302,7 +312,7 @@ class _Wanted:
 
     path: Path
     max_bytes: int | None
-    stems: bool
+    stems_format: str | None
     picture: bool
 
 
@@ -324,7 +334,7 @@ def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor)
             undo.callback(path.unlink, missing_ok=True)
             layers, loudness = deliver(draft, path, title, wanted.max_bytes)
             on_fraction(0.8)
-            written = _write_stems(layers, path.parent, title, undo) if wanted.stems else {}
+            written = _write_stems(layers, wanted, title, undo) if wanted.stems_format else {}
         result = MergeResult(
             path=path,
             vocals=alignment.vocals,
@@ -368,12 +378,15 @@ def _balance(layers: Layers, recipe: Recipe, blank: Blank) -> Layers:
     return Layers(vocals=level(layers.vocals, backing, recipe.balance), backing=backing)
 
 
-def _write_stems(layers: Layers, out_dir: Path, title: str, undo: ExitStack) -> dict[str, Path]:
+def _write_stems(layers: Layers, wanted: _Wanted, title: str, undo: ExitStack) -> dict[str, Path]:
     written: dict[str, Path] = {}
+    max_bytes = None if wanted.stems_format in LOSSLESS else wanted.max_bytes
     for name, samples in (("vocals", layers.vocals), ("backing", layers.backing)):
-        path = out_dir / f"{name}.wav"
+        path = wanted.path.parent / f"{name}.{wanted.stems_format}"
         undo.callback(path.unlink, missing_ok=True)
-        written[name] = encode(samples, path, title=f"{title} ({name})", artist=ARTIST)
+        written[name] = encode(
+            samples, path, title=f"{title} ({name})", artist=ARTIST, max_bytes=max_bytes
+        )
     return written
 
 

@@ -15,13 +15,16 @@ from pipeline.beats import track_beats
 from pipeline.cache import make_key
 from pipeline.casting import Source
 from pipeline.codec import decode, find_title
+from pipeline.decoding import too_long
+from pipeline.errors import NotKeptError
 from pipeline.features import beat_features
 from pipeline.fingerprint import fingerprint
 from pipeline.key import find_pitch
 from pipeline.mono import narrow
+from pipeline.names import clean_name, clock
 from pipeline.singing import find_sung
 from pipeline.tapes import BLOCK, release, stretches
-from pipeline.types import SAMPLE_RATE, SongFacts, Stems
+from pipeline.types import SAMPLE_RATE, KnownSong, SongFacts, Stems
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,7 +48,7 @@ class SongFile:
     Attributes
     ----------
     path
-        Its file.
+        Its file; None where there is none any more, so that all of it must come from the cache.
     name
         What the user calls the file.
     title
@@ -54,23 +57,30 @@ class SongFile:
         Its fingerprint.
     """
 
-    path: Path
+    path: Path | None
     name: str
     title: str
     audio: str
 
     @classmethod
-    def of(cls, path: Path, name: str | None) -> SongFile:
-        """Look at a file.
+    def of(cls, song: Path | KnownSong, name: str | None) -> SongFile:
+        """Look at a file, or take a song of an earlier merge as it was.
 
         Raises
         ------
         UnreadableAudioError
-            There is no sound in it that can be read.
+            There is no sound in the file that can be read.
         """
-        name = name or path.name
-        audio = fingerprint(path, name=name)
-        return cls(path=path, name=name, title=find_title(path, name=name), audio=audio)
+        if isinstance(song, KnownSong):
+            return cls(path=None, name=name or song.name, title=song.title, audio=song.audio)
+        name = name or song.name
+        audio = fingerprint(song, name=name)
+        return cls(path=song, name=name, title=find_title(song, name=name), audio=audio)
+
+    @property
+    def known(self) -> KnownSong:
+        """What finds the song again without its file."""
+        return KnownSong(audio=self.audio, name=self.name, title=self.title)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +159,15 @@ class Desk:
         Raises
         ------
         UserError
-            The file holds no song that can be used.
+            The file holds no song that can be used, or there is neither file nor stems.
         """
         sound: Song | Stems | None = self._known_stems(file)
         if sound is None:
+            if file.path is None:
+                raise NotKeptError(
+                    f"The pieces of {clean_name(file.name)} are no longer kept.",
+                    hint="Merge the two songs again.",
+                )
             sound = decode(
                 file.path,
                 name=file.name,
@@ -236,9 +251,14 @@ class Desk:
 
     def _known_stems(self, file: SongFile) -> Stems | None:
         entry = self.cache.load(self._stems_key(file), int)
-        # Where only shorter songs are allowed, decoding gives the refusal.
-        if entry is None or entry.facts > self.longest_s * SAMPLE_RATE:
+        if entry is None:
             return None
+        length_s = entry.facts / SAMPLE_RATE
+        if length_s > self.longest_s:
+            if file.path is None:
+                shown = clean_name(file.name)
+                raise too_long(shown, f"is {clock(length_s)} long", self.longest_s)
+            return None  # decoding gives the refusal
         return Stems(vocals=entry.signals["vocals"], accompaniment=entry.signals["accompaniment"])
 
     def _known_findings(self, file: SongFile) -> Findings | None:

@@ -336,6 +336,25 @@ class SongFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSong:
+    """A song of an earlier merge, which may be used again while its pieces are kept.
+
+    Attributes
+    ----------
+    audio
+        Its fingerprint.
+    name
+        What the user calls its file.
+    title
+        What a person would call it.
+    """
+
+    audio: str
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
     """A finished mash-up; small enough to cross a process boundary.
 
@@ -361,6 +380,9 @@ class MergeResult:
         The two aligned layers as files, "vocals" and "backing"; empty unless asked for.
     picture
         The card as a PNG file; None unless asked for.
+    songs
+        The two songs in the order in which they were given, for a later merge without their
+        files; empty in a result that no merge made.
     """
 
     path: Path
@@ -374,3 +396,4 @@ class MergeResult:
     notes: tuple[str, ...] = ()
     stems: dict[str, Path] = field(default_factory=dict)
     picture: Path | None = None
+    songs: tuple[KnownSong, ...] = ()

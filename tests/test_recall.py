@@ -11,7 +11,7 @@ import soundfile as sf
 
 from pipeline.cache import Cache
 from pipeline.codec import encode
-from pipeline.errors import SongLengthError
+from pipeline.errors import NotKeptError, SongLengthError
 from pipeline.merge import merge
 from pipeline.recipe import Recipe
 from pipeline.types import MergeResult, Stage
@@ -20,24 +20,31 @@ from tests.pair import Pair, TrueStems
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import Signal
+    from pipeline.types import KnownSong, Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kitchen:
-    """A pair of songs, a cache, and a separator that counts what it is asked."""
+    """A pair of songs, a cache, and a separator that counts what it is asked.
+
+    Where songs are known, their files are not used.
+    """
 
     pair: Pair
     cache: Cache
     separator: TrueStems
     folder: Path
+    known: tuple[KnownSong, ...] = ()
 
     def merge(self, recipe: Recipe | None = None, **options: object) -> MergeResult:
         out_dir = self.folder / f"made-{len(list(self.folder.iterdir()))}"
         out_dir.mkdir()
         wanted = {"separator": self.separator, "cache": self.cache, "format": "wav", **options}
-        songs = self.pair.vocals, self.pair.backing
-        return merge(*songs, recipe or Recipe(), out_dir, **wanted)  # type: ignore[arg-type]  # checked by merge itself
+        first, second = self.known or (self.pair.vocals, self.pair.backing)
+        return merge(first, second, recipe or Recipe(), out_dir, **wanted)  # type: ignore[arg-type]  # checked by merge itself
+
+    def merge_known(self, songs: tuple[KnownSong, ...], recipe: Recipe) -> MergeResult:
+        return replace(self, known=songs).merge(recipe)
 
 
 @pytest.fixture
@@ -164,3 +171,82 @@ def test_without_a_cache_nothing_is_kept(kitchen: Kitchen, tmp_path: Path) -> No
     result = kitchen.merge(cache=None)
     kept = [path for path in tmp_path.rglob("*") if path.is_file() and path != result.path]
     assert not [path for path in kept if path not in (kitchen.pair.vocals, kitchen.pair.backing)]
+
+
+REMIXES = [
+    Recipe(),
+    Recipe(balance=3.0),
+    Recipe(nudge=1),
+    Recipe(pace="half"),
+    Recipe(key="2"),
+    Recipe(arrange="highlight"),
+    Recipe(denoise=0.0),
+]
+
+
+@pytest.mark.parametrize("recipe", REMIXES, ids=str)
+def test_known_songs_need_no_files(kitchen: Kitchen, recipe: Recipe) -> None:
+    songs = kitchen.merge(vocals_name="a.wav", backing_name="b.wav").songs
+    assert [(song.name, song.title) for song in songs] == [("a.wav", "a"), ("b.wav", "b")]
+    remix = kitchen.merge_known(songs, recipe)
+    afresh = kitchen.merge(recipe, vocals_name="a.wav", backing_name="b.wav", cache=None)
+    assert (remix.plan, remix.songs) == (afresh.plan, songs)
+    assert np.array_equal(sound(remix.path), sound(afresh.path))
+
+
+def test_known_songs_have_their_beats_found_in_their_stems(kitchen: Kitchen) -> None:
+    songs = kitchen.merge().songs
+    assert kitchen.merge_known(songs, Recipe(beats="onsets")).vocals.grid.beats_s
+
+
+def test_known_songs_may_swap_their_roles(kitchen: Kitchen) -> None:
+    songs = kitchen.merge().songs
+    swapped = kitchen.merge_known(songs[::-1], Recipe())
+    assert swapped.songs == songs[::-1]
+    assert (swapped.vocals.title, swapped.backing.title) == ("backing of", "voice of")
+
+
+def test_songs_are_told_in_the_order_given_whoever_sings(kitchen: Kitchen) -> None:
+    first = kitchen.merge(Recipe(roles="auto"))
+    again = kitchen.merge(Recipe(roles="auto"), vocals_name="other.wav")
+    assert [song.title for song in first.songs] == ["voice of", "backing of"]
+    assert [song.name for song in again.songs] == ["other.wav", "backing of.wav"]
+
+
+def test_known_songs_keep_the_titles_of_their_tags(kitchen: Kitchen, tmp_path: Path) -> None:
+    tagged = encode(kitchen.pair.vocal_song.mixture, tmp_path / "1.flac", title="One")
+    kitchen = replace(kitchen, pair=replace(kitchen.pair, vocals=tagged))
+    songs = kitchen.merge().songs
+    assert songs[0].title == "One"
+    assert kitchen.merge_known(songs, Recipe(nudge=1)).vocals.title == "One"
+
+
+def test_songs_that_are_no_longer_kept_are_refused(kitchen: Kitchen, tmp_path: Path) -> None:
+    songs = kitchen.merge(vocals_name="a.wav").songs
+    empty = replace(kitchen, cache=Cache(tmp_path / "other", 10**9))
+    with pytest.raises(NotKeptError) as caught:
+        empty.merge_known(songs, Recipe())
+    assert str(caught.value) == (
+        "The pieces of a.wav are no longer kept. Merge the two songs again."
+    )
+    with pytest.raises(NotKeptError):
+        replace(kitchen, known=songs).merge(cache=None)
+    assert kitchen.separator.asked == 2
+
+
+def test_a_known_song_may_be_too_long_by_now(kitchen: Kitchen) -> None:
+    songs = kitchen.merge(vocals_name="a.wav").songs
+    with pytest.raises(SongLengthError, match=r"a\.wav is 0:0\d long; the longest song is 0:04"):
+        replace(kitchen, known=songs).merge(longest_s=4.0)
+
+
+@pytest.mark.parametrize(("format_", "limit"), [("mp3", 60_000), ("wav", 60_000), ("mp3", None)])
+def test_layers_in_another_format(kitchen: Kitchen, format_: str, limit: int | None) -> None:
+    made = kitchen.merge(stems=True, stems_format=format_, format="mp3", max_bytes=limit)
+    assert {name: path.name for name, path in made.stems.items()} == {
+        name: f"{name}.{format_}" for name in ("vocals", "backing")
+    }
+    lossy = format_ == "mp3"
+    for path in made.stems.values():
+        assert sf.info(path).duration == pytest.approx(made.plan.length_s, abs=0.1)
+        assert (path.stat().st_size <= (limit or 10**9)) == lossy
