@@ -12,10 +12,15 @@ import pytest
 
 from pipeline import forgetting
 from pipeline.cache import Cache, make_key
+from pipeline.fingerprint import fingerprint
 from pipeline.forgetting import Forgotten, Usage, find, forget, usage
+from pipeline.merge import merge
+from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from tests.pair import Pair
 
 MANY = 1 << 30
 LENGTH = 1000
@@ -66,6 +71,18 @@ def test_all_that_was_made_from_a_song_goes_and_the_rest_stays(cache: Cache, fol
     assert find(folder, {HIS, THEIRS}) == len(_all(folder)) == 2
     assert forget(folder, {HIS, THEIRS}).entries == 2
     assert _all(folder) == []
+
+
+def test_every_entry_of_a_merge_names_its_songs(
+    cache: Cache, folder: Path, tmp_path: Path, small_pair: Pair
+) -> None:
+    pair = small_pair
+    merge(*(pair.vocals, pair.backing, Recipe(), tmp_path), separator=pair.separator, cache=cache)
+    assert len(_all(folder)) == 6  # stems and findings of two, aligned layers, the mash-up
+    voice, band = fingerprint(pair.vocals), fingerprint(pair.backing)
+    assert (find(folder, [voice]), find(folder, [band]), find(folder, [HERS])) == (4, 4, 0)
+    assert forget(folder, [voice]).entries == 4
+    assert (find(folder, [voice]), find(folder, [band]), len(_all(folder))) == (0, 2, 2)
 
 
 @pytest.mark.parametrize("audio", [[], ["d" * 64], ["a" * 63], ["A" * 64]])
