@@ -16,6 +16,7 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert config.data_dir == Path("data")
     assert config.model_dir == Path("data/models")
     assert (config.cache_dir, config.cache_bytes) == (Path("data/cache"), 4096 * 1024**2)
+    assert config.library_bytes == 2048 * 1024**2
     assert (config.separator, config.workers, config.model_location) == ("auto", 1, "")
     assert (config.max_song_s, config.max_upload_bytes) == (900.0, 100 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (20, 2, 1200.0)
@@ -32,6 +33,7 @@ def test_every_variable_is_read() -> None:
             "SEPARATOR": "builtin",
             "CACHE_DIR": "/var/cache/vocal",
             "CACHE_MB": "0",
+            "LIBRARY_MB": "300",
             "WORKERS": "2",
             "MAX_SONG_MINUTES": "5",
             "MAX_UPLOAD_MB": "50",
@@ -46,6 +48,7 @@ def test_every_variable_is_read() -> None:
     assert (config.data_dir, config.model_dir) == (Path("/var/lib/vocal"), Path("/models"))
     assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
     assert (config.cache_dir, config.cache_bytes) == (Path("/var/cache/vocal"), 0)
+    assert config.library_bytes == 300 * 1024**2
     assert (config.workers, config.max_song_s, config.max_upload_bytes) == (2, 300.0, 50 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (7, 3, 240.0)
     assert (config.log_level, config.dev_guild_id) == ("DEBUG", 123456789012345678)
@@ -63,6 +66,7 @@ def test_every_variable_is_read() -> None:
         ("CACHE_MB", "-1"),
         ("CACHE_MB", "1000001"),
         ("CACHE_MB", "4 GB"),
+        ("LIBRARY_MB", "1000001"),
         ("MAX_SONG_MINUTES", "121"),
         ("MAX_UPLOAD_MB", "501"),
         ("QUEUE_LIMIT", "1001"),
