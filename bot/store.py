@@ -63,6 +63,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX songs_by_person ON songs (added_by);
 
+    CREATE TABLE surprises (  -- pairs that /surprise picked lately, so that it picks others
+        guild_id INTEGER NOT NULL,
+        vocals TEXT NOT NULL,  -- ids of songs
+        backing TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (guild_id, vocals, backing)
+    );
+
     CREATE TABLE picks (  -- first songs that wait for a second one
         user_id INTEGER NOT NULL,
         scope INTEGER NOT NULL,  -- the server, or 0 outside
