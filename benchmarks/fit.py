@@ -27,8 +27,9 @@ from rich.table import Table
 
 from composer import Composition, compose
 from pipeline.loudness import integrated_lufs, vocals_to_backing_lu
+from pipeline.meeting import fifths_apart
 from pipeline.merge import merge
-from pipeline.plan import fifths_apart, make_plan
+from pipeline.plan import make_plan
 from pipeline.recipe import Recipe
 from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Stems

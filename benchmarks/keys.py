@@ -19,7 +19,8 @@ from rich.table import Table
 
 from composer import compose
 from pipeline.codec import decode
-from pipeline.key import SURE, find_pitch
+from pipeline.key import find_pitch
+from pipeline.meeting import SURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

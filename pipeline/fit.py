@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.features import STEPS, BeatFeatures
+from pipeline.meeting import LEFT_OUT, STRETCH_PER_OCTAVE
 from pipeline.types import Fit
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 # Starting values, in units of a perfect chroma match; `benchmarks/fit.py` shows what they do.
 _RHYTHM = 0.25
 _ROOM = 0.25
-_SUNG = 0.5  # a candidate that leaves half of the singing out loses this much by half
-_STRETCH_PER_OCTAVE = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def rank_fits(
     for pace, octaves in choices.paces.items():
         sung = at_pace(voice, first_sung, pace)
         for start, late in choices.starts.items():
-            cost = _STRETCH_PER_OCTAVE * octaves + late
+            cost = STRETCH_PER_OCTAVE * octaves + late
             for semitones, chroma, merit in _overlay(sung, backing, start, choices.shifts):
                 fits.append(
                     Fit(
@@ -123,7 +122,7 @@ def _overlay(
     heard = total / float(sounding.sum())
     rhythm = _likeness(sung.onsets[:, :count], backing.onsets[:, here], weight)
     room = 1.0 - _buried(sung.bands[:, :count], backing.bands[:, here])
-    merit = _RHYTHM * rhythm + _ROOM * room - _SUNG * (1.0 - heard)
+    merit = _RHYTHM * rhythm + _ROOM * room - LEFT_OUT * (1.0 - heard)
     matches = {s: float(meeting[pitch, (pitch + s) % 12].sum()) for s in shifts}
     for semitones, cost in shifts.items():
         chroma = matches[semitones]

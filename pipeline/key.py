@@ -44,9 +44,6 @@ Ten drum tracks had 0.23 to 0.45, noise 0.35, and the two real songs whose key i
 and 0.29; songs whose key is found right 0.61 and more.
 """
 
-SURE = 0.04
-"""Confidence from which a key is worth a transposition."""
-
 _BINS = 3  # a semitone; the outer two catch vibrato
 _COMPRESSION = 30.0
 _TUNING_WINDOW, _TUNING_HOP = 8192, 2048

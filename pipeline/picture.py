@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import IdentityTransform
 
 from pipeline import reasons
-from pipeline.key import SURE
+from pipeline.meeting import SURE
 from pipeline.names import clock
 from pipeline.sheet import HEIGHT, LEFT, MARGIN, MUTED, PANEL, RIGHT, TEXT, WIDTH, Sheet, drawable
 from pipeline.tapes import release

@@ -19,18 +19,21 @@ from pipeline.grids import (
     simplify,
     time_at,
 )
-from pipeline.key import SURE
+from pipeline.meeting import (
+    UNHEARD,
+    VOICE_BEATS_PER_BACKING_BEAT,
+    choose_shift,
+    gentlest,
+    pace_octaves,
+    retuning,
+    shift_costs,
+)
 from pipeline.types import BeatGrid, Fit, LayerPlan, Plan, WarpMap
 
 if TYPE_CHECKING:
     from pipeline.features import BeatFeatures
     from pipeline.recipe import Recipe
-    from pipeline.types import Key, SongFacts
-
-VOICE_BEATS_PER_BACKING_BEAT = {"half": 0.5, "same": 1.0, "double": 2.0}
-
-UNHEARD = 0.04
-"""A voice may be stretched by this share alone; above it both layers share the stretch."""
+    from pipeline.types import SongFacts
 
 WARP_TOLERANCE_S = 0.004
 """Beats this close to a straight line share one stretch ratio; a flam is heard from 20 ms on."""
@@ -41,8 +44,6 @@ _MOST_TAKES = 8
 _PHRASE_S = 1.0
 _OFF_PHRASE = 0.08  # what a fit must gain to start on a bar that is no phrase's first
 _FAR_PER_BAR = 0.006  # ... and for each bar away from where the form wants the voice
-_PER_SEMITONE, _PER_FIFTH = 0.03, 0.05  # a semitone costs less than a fifth of distance gains
-_OUT_OF_TUNE = 0.15  # semitones; two singers in one choir differ by as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def make_plan(
         fit = fits[recipe.take - 1]
         plan = replace(_plan_on_beats(vocals, backing, recipe, fit), takes=fits)
         semitones = fit.semitones
-    retuned = _retuning(vocals, backing, recipe.key)
+    retuned = retuning(vocals.tuning, backing.tuning, recipe.key)
     return replace(
         plan,
         vocals=replace(plan.vocals, semitones=semitones + retuned),
@@ -133,16 +134,11 @@ def _find_fits(
     features: tuple[BeatFeatures, BeatFeatures] | None,
 ) -> tuple[Fit, ...]:
     """Rank the ways to lay the voice over the backing; the recipe may leave few or one."""
-    ratio = vocals.grid.bpm / backing.grid.bpm
-    paces = {
-        name: abs(float(np.log2(ratio / pace)))
-        for name, pace in VOICE_BEATS_PER_BACKING_BEAT.items()
-        if recipe.pace in {"auto", name}
-    }
-    gentlest = min(paces, key=lambda name: (round(paces[name], 3), name != "same"))
+    paces = pace_octaves(vocals.grid.bpm, backing.grid.bpm, recipe.pace)
+    plainest = gentlest(paces)
     plain = Fit(
-        pace=gentlest,
-        start=_entry_beat(vocals, backing, VOICE_BEATS_PER_BACKING_BEAT[gentlest]),
+        pace=plainest,
+        start=_entry_beat(vocals, backing, VOICE_BEATS_PER_BACKING_BEAT[plainest]),
         semitones=choose_shift(vocals.key, backing.key, recipe.key),
     )
     first_sung = _sung_downbeat(vocals)
@@ -150,7 +146,7 @@ def _find_fits(
         return (plain,)
     starts = _entry_costs(backing.grid, plain.start)
     # Stretching twice as far as need be is never worth it, whatever the notes say.
-    near = {name: octaves for name, octaves in paces.items() if octaves < paces[gentlest] + 0.5}
+    near = {name: octaves for name, octaves in paces.items() if octaves < paces[plainest] + 0.5}
     shifts = shift_costs(vocals.key, backing.key, recipe.key)
     choices = Choices(paces=near, starts=starts, shifts=shifts)
     ranked = rank_fits(*features, first_sung, choices)
@@ -174,47 +170,8 @@ def _entry_costs(grid: BeatGrid, wanted: int) -> dict[int, float]:
     }
 
 
-def _retuning(vocals: SongFacts, backing: SongFacts, wish: str) -> float:
-    """Semitones that bring the voice into the backing's tuning; 0 for what nobody hears."""
-    away = (backing.tuning - vocals.tuning + 0.5) % 1.0 - 0.5
-    return away if wish == "match" and abs(away) >= _OUT_OF_TUNE else 0.0
-
-
 def _heard(layer: LayerPlan, source_s: float) -> float:
     return float(apply_warp(layer.warp, np.asarray([source_s]))[0])
-
-
-def shift_costs(voice: Key | None, backing: Key | None, wish: str) -> dict[int, float]:
-    """Semitones that the voice may be moved by, and how much the fit must gain for each.
-
-    One entry where the user has decided, or where a key is too unclear to move anything.
-    """
-    if wish not in {"match", "keep"}:
-        return {int(wish): 0.0}
-    if wish == "keep" or voice is None or backing is None or not _are_sure(voice, backing):
-        return {0: 0.0}
-    apart = voice.semitones_to(backing)
-    return {s: _PER_SEMITONE * abs(s) + _PER_FIFTH * fifths_apart(apart - s) for s in range(-3, 4)}
-
-
-def choose_shift(voice: Key | None, backing: Key | None, wish: str) -> int:
-    """Semitones to move the voice by, in -6..6, from the keys alone.
-
-    Keys are compared on the circle of fifths, on which neighbours share six of seven notes: a
-    voice four semitones off moves by one, into the neighbouring key, not by four.
-    """
-    costs = shift_costs(voice, backing, wish)
-    return min(costs, key=lambda s: (costs[s], abs(s), s))
-
-
-def _are_sure(voice: Key, backing: Key) -> bool:
-    return min(voice.confidence, backing.confidence) >= SURE
-
-
-def fifths_apart(semitones: int) -> int:
-    """Count the steps on the circle of fifths, 0 to 6, between keys `semitones` apart."""
-    steps = (semitones * 7) % 12
-    return min(steps, 12 - steps)
 
 
 def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: Fit) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.key import SURE
+from pipeline.meeting import SURE
 from pipeline.names import clock
 
 if TYPE_CHECKING:

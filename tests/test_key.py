@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.codec import decode
-from pipeline.key import SURE, find_key, find_pitch, key_of_profile
+from pipeline.key import find_key, find_pitch, key_of_profile
+from pipeline.meeting import SURE
 from pipeline.types import SAMPLE_RATE, Key
 from tests.songs import clicks, short_song, sine
 
