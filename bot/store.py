@@ -1,7 +1,7 @@
 """The bot's one database: SQLite in a file that only this user can read, brought up to date here.
 
 Who writes what is up to the modules that own a table: `bot.ledger` jobs, mash-ups, runs and faults,
-`bot.policy` settings, `bot.library` songs and `bot.menus` picks. Times are seconds since 1970.
+`bot.policy` settings, `bot.library` songs and `bot.picks` picks. Times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
 
     CREATE TABLE picks (  -- first songs that wait for a second one
+        id TEXT NOT NULL UNIQUE,  -- its folder's name
         user_id INTEGER NOT NULL,
         scope INTEGER NOT NULL,  -- the server, or 0 outside
         role TEXT NOT NULL,
