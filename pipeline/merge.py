@@ -34,6 +34,7 @@ from pipeline.layers import Layers, layer_of
 from pipeline.mix import enter, even, fade_out, level, premaster
 from pipeline.sources import Desk, SongFile
 from pipeline.stages import Conductor, shares, side_by_side
+from pipeline.tags import Tags, spare_bytes, write_tags
 from pipeline.tapes import on_disk
 from pipeline.types import KnownSong, MergeResult, Stage
 from pipeline.warp import render_in_order, warp
@@ -315,12 +316,19 @@ class _Wanted:
     stems_format: str | None
     picture: bool
 
+    @property
+    def bytes_of_sound(self) -> int | None:
+        """Most bytes for all but the tags and the cover."""
+        if self.max_bytes is None:
+            return None
+        return self.max_bytes - spare_bytes(self.path, self.max_bytes, cover=self.picture)
+
 
 def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor) -> MergeResult:
     """Set the levels, put the passages together, write the file and what goes with it."""
     alignment, path, recipe = aligned.alignment, wanted.path, desk.recipe
     plan = alignment.plan
-    title = f"{alignment.vocals.title} x {alignment.backing.title}"
+    tags = Tags.of_mashup(alignment.vocals.title, alignment.backing.title, ARTIST)
     beats = warp_grid(alignment.backing.grid, plan.backing, plan.length_s)
     with conductor.stage(Stage.LEVEL):
         voices, bands = _level(aligned, recipe)
@@ -332,9 +340,11 @@ def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor)
     with ExitStack() as undo:
         with conductor.stage(Stage.ENCODE) as on_fraction:
             undo.callback(path.unlink, missing_ok=True)
-            layers, loudness = deliver(draft, path, title, wanted.max_bytes)
+            layers, loudness = deliver(draft, path, tags.title, wanted.bytes_of_sound)
             on_fraction(0.8)
-            written = _write_stems(layers, wanted, title, undo) if wanted.stems_format else {}
+            written = _write_stems(layers, wanted, tags.title, undo) if wanted.stems_format else {}
+            if not wanted.picture:  # they are written once
+                write_tags(path, tags, max_bytes=wanted.max_bytes)
         result = MergeResult(
             path=path,
             vocals=alignment.vocals,
@@ -352,7 +362,9 @@ def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor)
         )
         if wanted.picture:
             with conductor.stage(Stage.DRAW):
-                result = replace(result, picture=_draw(result, layers, path.parent, undo))
+                picture = _draw(result, layers, path.parent, undo)
+                write_tags(path, tags, picture=picture, max_bytes=wanted.max_bytes)
+                result = replace(result, picture=picture)
         undo.pop_all()
     return result
 

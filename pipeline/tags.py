@@ -22,7 +22,7 @@ MOST_COVER_BYTES = 96 * 1024
 
 _WORDS_BYTES = 4096  # the tags themselves, and what a container writes around them
 _LEAST_SHARE = 64  # of a small file, a cover takes no more than one byte in as many
-_COVER_WIDTHS = (1200, 900, 720, 540, 400, 300)  # pixels
+_COVER_WIDTHS = (900, 720, 540, 400, 300)  # pixels
 _JPEG_QUALITY = 82
 _LONGEST_LINE = 200  # characters: two titles and the words between them
 

@@ -15,6 +15,8 @@ from PIL import Image
 from pipeline import tags as under_test
 from pipeline.codec import FORMATS, encode
 from pipeline.errors import OutputError, StageError
+from pipeline.merge import merge
+from pipeline.recipe import Recipe
 from pipeline.tags import MOST_COVER_BYTES, Tags, make_cover, spare_bytes, write_tags
 from pipeline.types import SAMPLE_RATE
 from tests.audio_files import sines
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+
+    from tests.pair import Pair
 
 TAGS = Tags.of_mashup("Rapper", "Diva", "vocal")
 WITH_COVER = [extension for extension in FORMATS if extension != "wav"]
@@ -86,9 +90,9 @@ def test_the_cover_is_the_picture(tmp_path: Path, extension: str) -> None:
     write_tags(path, TAGS, picture=drawn(tmp_path))
     cover = cover_of(path)
     assert cover is not None
-    assert cover.size == (1200, 675)
+    assert cover.size == (900, 506)
     assert cover.getpixel((100, 300)) == pytest.approx((220, 20, 20), abs=6)
-    assert cover.getpixel((1100, 300)) == pytest.approx((20, 20, 220), abs=6)
+    assert cover.getpixel((800, 300)) == pytest.approx((20, 20, 220), abs=6)
 
 
 def test_a_player_that_reads_the_older_id3_finds_a_front_cover(tmp_path: Path) -> None:
@@ -241,3 +245,27 @@ def test_a_failing_ffmpeg_leaves_everything_as_it_was(
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"^gone\.mp3 cannot be written: No such file"):
         write_tags(tmp_path / "gone.mp3", TAGS, max_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("picture", "max_bytes"), [(True, None), (True, 100_000), (False, 100_000)]
+)
+def test_a_mash_up_names_both_songs_and_shows_its_card(
+    small_pair: Pair, tmp_path: Path, max_bytes: int | None, *, picture: bool
+) -> None:
+    result = merge(
+        small_pair.vocals,
+        small_pair.backing,
+        Recipe(),
+        tmp_path,
+        separator=small_pair.separator,
+        vocals_name="Rapper.mp3",
+        backing_name="Diva.mp3",
+        max_bytes=max_bytes,
+        picture=picture,
+    )
+    found = written_in(result.path)
+    assert (found["title"], found["artist"]) == ("Rapper x Diva", "vocal")
+    assert found["album"] == "vocals: Rapper; backing: Diva"
+    assert (cover_of(result.path) is not None) == (picture and max_bytes is None)
+    assert max_bytes is None or 0.75 * max_bytes < result.path.stat().st_size <= max_bytes
