@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 # Looked up at run time, when a written value is read.
@@ -137,15 +137,17 @@ class Mashup:
     made_at
         When, in seconds since 1970.
     vocals, backing
-        The songs in the order in which they were given.
+        The song that sings and the one that plays.
     recipe
-        How they were merged.
+        How they were merged; who sings has been decided.
     beats_per_bar
         Beats in a bar of the backing.
     takes
-        How many fits there are to choose from.
+        How many fits there are to choose from; 0 where no beats were found to lay the songs on.
     semitones
-        How far the voice was transposed; positive is up.
+        How far the voice was transposed, its tuning aside; positive is up.
+    pace
+        "same", "half" or "double": how its beats count against those of the backing.
     """
 
     id: str
@@ -158,6 +160,7 @@ class Mashup:
     beats_per_bar: int = 4
     takes: int = 1
     semitones: int = 0
+    pace: str = "same"
 
     @classmethod
     def of(
@@ -171,7 +174,9 @@ class Mashup:
         id: str,  # noqa: A002 - the field's name
     ) -> Mashup:
         """Return what is remembered of a finished mash-up."""
-        vocals, backing = result.songs
+        vocals, backing = reversed(result.songs) if were_swapped(result) else result.songs
+        takes = result.plan.takes
+        fit = takes[recipe.take - 1] if takes else None
         return cls(
             id=id,
             owner=owner,
@@ -179,11 +184,17 @@ class Mashup:
             made_at=made_at,
             vocals=vocals,
             backing=backing,
-            recipe=recipe,
+            recipe=replace(recipe, roles="given"),
             beats_per_bar=result.grids["backing"].beats_per_bar,
-            takes=max(1, len(result.plan.takes)),
-            semitones=round(result.plan.vocals.semitones),
+            takes=len(takes),
+            semitones=fit.semitones if fit else round(result.plan.vocals.semitones),
+            pace=fit.pace if fit else "same",
         )
+
+
+def were_swapped(result: MergeResult) -> bool:
+    """Return whether the second song sings, as the merge may have decided; titles tell."""
+    return result.songs[0].title == result.backing.title != result.vocals.title
 
 
 class Offer(Protocol):
