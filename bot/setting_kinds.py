@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from abc import ABC, abstractmethod
@@ -203,10 +204,8 @@ class IdSetting(Setting):
 def quoted(raw: object) -> str:
     """Return what somebody wrote as a sentence may name it, however large or deep it is."""
     match raw:
-        case None:
-            return "null"
-        case bool():
-            return str(raw).lower()
+        case None | bool():
+            return json.dumps(raw)
         case str():
             return clean_text(raw, longest=_LONGEST_QUOTE) or "empty"
         case float() if math.isnan(raw):
