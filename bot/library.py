@@ -172,6 +172,10 @@ class Library:
         """Return the songs that somebody added, in all servers."""
         return await self._rows.of_person(user_id)
 
+    async def has_file(self, song: LibrarySong) -> bool:
+        """Return whether a song's file is on the disk, also when the song was removed."""
+        return await asyncio.to_thread(self._path(song).exists)
+
     async def usage(self) -> LibraryUsage:
         """Return what all libraries come to."""
         return await self._rows.usage()
