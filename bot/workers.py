@@ -106,6 +106,16 @@ class Worker(Generic[Task, Answer]):
         return self._process.pid if self._process is not None else None
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it does a task, or is about to."""
+        return self._running
+
+    def is_alive(self) -> bool:
+        """Return whether there is a process and it runs; this may wait for a moment."""
+        with self._birth_and_death:
+            return self._process is not None and self._process.is_alive()
+
+    @property
     def progress(self) -> Progress | None:
         """How far the task is, or None when nothing has been heard of it."""
         return self._gauges.read() if self._busy else None

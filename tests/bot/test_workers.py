@@ -98,10 +98,14 @@ async def test_a_crash_says_what_the_process_ended_with(worker: Worker[Wish, Any
 
 
 async def test_stops_at_once_when_it_listens(worker: Worker[Wish, Any]) -> None:
+    assert not worker.is_alive()
     await worker.start()
+    assert worker.is_alive()
+    assert not worker.is_busy
     pid = worker.pid
     running = asyncio.create_task(worker.run(Wish("listen", 0.25), deadline_s=LONG_S))
     await wait_until(lambda: worker.progress is not None)
+    assert worker.is_busy
     assert worker.progress == Progress(stage=Stage.SEPARATE, fraction=0.25)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -143,6 +147,7 @@ async def test_a_worker_that_died_while_idle_is_replaced(worker: Worker[Wish, An
     pid, _ = await worker.run(Wish("pid"), deadline_s=LONG_S)
     os.kill(pid, signal.SIGKILL)
     await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert not worker.is_alive()
     new_pid, served = await worker.run(Wish("pid"), deadline_s=LONG_S)
     assert new_pid != pid
     assert served == 1
