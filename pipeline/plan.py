@@ -81,8 +81,8 @@ def make_plan(
     Raises
     ------
     RecipeError
-        There is no such take, or nothing that is sung would be heard: the nudge moves it out of
-        the mash-up, or the backing has not even room for a pickup.
+        There is no such take or bar, or nothing that is sung would be heard: the nudge moves it
+        out of the mash-up, or the backing has not even room for a pickup.
     """
     if len(vocals.grid.beats_s) < 2 or len(backing.grid.beats_s) < 2:
         _refuse_beyond(1, vocals, backing, recipe)
@@ -133,12 +133,17 @@ def _find_fits(
     recipe: Recipe,
     features: tuple[BeatFeatures, BeatFeatures] | None,
 ) -> tuple[Fit, ...]:
-    """Rank the ways to lay the voice over the backing; the recipe may leave few or one."""
+    """Rank the ways to lay the voice over the backing; the recipe may leave few or one.
+
+    Where it names a bar, the best of those that enter there is the first.
+    """
     paces = pace_octaves(vocals.grid.bpm, backing.grid.bpm, recipe.pace)
     plainest = gentlest(paces)
     plain = Fit(
         pace=plainest,
-        start=_entry_beat(vocals, backing, VOICE_BEATS_PER_BACKING_BEAT[plainest]),
+        start=_wanted_beat(backing, recipe.entry)
+        if recipe.entry
+        else _entry_beat(vocals, backing, VOICE_BEATS_PER_BACKING_BEAT[plainest]),
         semitones=choose_shift(vocals.key, backing.key, recipe.key),
     )
     first_sung = _sung_downbeat(vocals)
@@ -150,7 +155,21 @@ def _find_fits(
     shifts = shift_costs(vocals.key, backing.key, recipe.key)
     choices = Choices(paces=near, starts=starts, shifts=shifts)
     ranked = rank_fits(*features, first_sung, choices)
+    if recipe.entry:
+        first = next((fit for fit in ranked if fit.start == plain.start), plain)
+        ranked = (first, *(fit for fit in ranked if fit is not first))
     return takes(ranked, _MOST_TAKES, 2 * backing.grid.beats_per_bar) or (plain,)
+
+
+def _wanted_beat(backing: SongFacts, bar: int) -> int:
+    """Index of the backing's downbeat that begins a bar, counted from 1."""
+    bars = downbeat_indices(backing.grid)
+    if bar > len(bars):
+        raise RecipeError(
+            f"{backing.title} has no bar {bar} for the voice to enter on.",
+            hint=f"Choose an entry from 1 to {len(bars)}, or 0 for the best.",
+        )
+    return int(bars[bar - 1])
 
 
 def _entry_costs(grid: BeatGrid, wanted: int) -> dict[int, float]:
@@ -188,7 +207,7 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
     backing_end = _heard(backing_layer, backing.duration_s)
     length = min(backing_end, voice_end + outro)
     if voice_end <= 0 or (vocals.sung and _heard(voice_layer, _first_phrase_s(vocals)) >= length):
-        raise _nothing_heard(vocals, backing, recipe.nudge)
+        raise _nothing_heard(vocals, backing, recipe)
     enters = max(0.0, _heard(voice_layer, time_at(vocals.grid, np.asarray([first_sung]))[0]))
     return Plan(
         vocals=voice_layer,
@@ -209,11 +228,14 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
     )
 
 
-def _nothing_heard(vocals: SongFacts, backing: SongFacts, nudge: int) -> RecipeError:
+def _nothing_heard(vocals: SongFacts, backing: SongFacts, recipe: Recipe) -> RecipeError:
     what = f"nothing that is sung in {vocals.title} would be heard over {backing.title}."
-    if nudge:
+    if recipe.nudge:
         hint = "Choose another nudge, or a longer backing."
-        return RecipeError(f"With a nudge of {nudge} {what}", hint=hint)
+        return RecipeError(f"With a nudge of {recipe.nudge} {what}", hint=hint)
+    if recipe.entry:
+        hint = "Choose an earlier bar, or a longer backing."
+        return RecipeError(f"With an entry on bar {recipe.entry} {what}", hint=hint)
     return RecipeError(f"N{what[1:]}", hint="Choose a longer backing.")
 
 

@@ -210,6 +210,12 @@ class Recipe:
             "threshold": "lower what does not stand out from the residue in pauses",
         },
     )
+    entry: int = _option(
+        0,
+        "bar of the backing on which the voice enters in the first take; 0 finds the best one",
+        minimum=0,
+        maximum=999,
+    )
     nudge: int = _option(
         0,
         "move the voice by whole beats of the backing, later if above zero",

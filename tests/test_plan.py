@@ -453,6 +453,39 @@ def test_a_take_is_one_of_the_fits() -> None:
     assert not any("This is take" in reason for reason in first.reasons)
 
 
+@pytest.mark.parametrize("bar", [1, 3, 5, 16])
+def test_the_voice_enters_on_the_bar_that_was_asked_for(bar: int) -> None:
+    features = layers(backing_start=16)
+    free, held = fitted(features), fitted(features, Recipe(entry=bar))
+    assert held.takes[0].start == 4 * (bar - 1)
+    assert held.voice_enters_s == pytest.approx(2.0 * (bar - 1), abs=0.01)
+    # The other takes are still there to choose from.
+    assert free.takes[0].start in {take.start for take in held.takes}
+
+
+@pytest.mark.parametrize(("key", "pace"), [("-3", "same"), ("4", "auto"), ("keep", "double")])
+def test_another_pitch_or_pace_leaves_the_voice_on_its_bar(key: str, pace: str) -> None:
+    held = fitted(layers(backing_start=16, up=2), Recipe(entry=8, key=key, pace=pace))
+    assert held.takes[0].start == 28
+
+
+def test_without_layers_to_listen_to_the_bar_counts_too() -> None:
+    assert fitted(None, Recipe(entry=6)).voice_enters_s == pytest.approx(10.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("bar", "sentence"),
+    [
+        (31, "A song has no bar 31 for the voice to enter on. Choose an entry from 1 to 30, or 0"),
+        (30, "With an entry on bar 30 nothing that is sung in A song would be heard over A song."),
+    ],
+)
+def test_a_bar_that_leaves_no_voice_is_refused(bar: int, sentence: str) -> None:
+    singer, short = song(120, first_s=0.0), song(120, first_s=0.0, duration_s=58.5)
+    with pytest.raises(RecipeError, match=sentence):
+        plan(singer, short, Recipe(entry=bar), sung=((10.7, 25.0),))
+
+
 def test_a_take_that_there_is_not_is_refused() -> None:
     pair = (song(120), song(120, duration_s=20.0))
     with pytest.raises(RecipeError, match="There is no take 2 of A song over A song") as caught:
