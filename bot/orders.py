@@ -17,7 +17,7 @@ from pipeline.types import KnownSong  # noqa: TC001 - see above
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import MergeResult
+    from pipeline.types import BeatGrid, MergeResult
 
 TOKEN_LIVES_S = 15 * 60.0
 """How long an interaction may be answered through its token, in seconds."""
@@ -148,6 +148,8 @@ class Mashup:
         How far the voice was transposed, its tuning aside; positive is up.
     pace
         "same", "half" or "double": how its beats count against those of the backing.
+    entry
+        Bar of the backing on which it enters, from 1 and before any nudge; 0 where there are none.
     """
 
     id: str
@@ -161,6 +163,7 @@ class Mashup:
     takes: int = 1
     semitones: int = 0
     pace: str = "same"
+    entry: int = 0
 
     @classmethod
     def of(
@@ -189,7 +192,13 @@ class Mashup:
             takes=len(takes),
             semitones=fit.semitones if fit else round(result.plan.vocals.semitones),
             pace=fit.pace if fit else "same",
+            entry=_bar_of(result.backing.grid, fit.start) if fit else 0,
         )
+
+
+def _bar_of(grid: BeatGrid, beat: int) -> int:
+    """Return the bar, from 1, that a beat of a grid belongs to."""
+    return len(set(grid.downbeats_s).intersection(grid.beats_s[: beat + 1]))
 
 
 def were_swapped(result: MergeResult) -> bool:
