@@ -146,9 +146,8 @@ def _pace(pace: str) -> Callable[[Mashup], Change]:
     def change(mashup: Mashup) -> Change:
         _refuse_without_beats(mashup, "counted in beats")
         on = mashup.pace == pace
-        recipe = replace(mashup.recipe, pace="same" if on else pace, take=1)
         words = "voice in its own time again" if on else f"voice in {pace} time"
-        return Change(recipe=recipe, words=words + _best_again(mashup))
+        return Change(recipe=_held(mashup, pace="same" if on else pace), words=words)
 
     return change
 
@@ -165,10 +164,9 @@ def _shift(semitones: int) -> Callable[[Mashup], Change]:
         now = mashup.semitones + semitones
         if abs(now) > _HIGHEST:
             raise NothingToDoError(f"The voice is as {end} as it gets.")
-        recipe = replace(mashup.recipe, key=str(now) if now else "keep", take=1)
+        recipe = _held(mashup, key=str(now) if now else "keep")
         place = f"{now:+d} in all" if now else "back at its own pitch"
-        words = f"voice {word} a semitone, {place}{_best_again(mashup)}"
-        return Change(recipe=recipe, words=words)
+        return Change(recipe=recipe, words=f"voice {word} a semitone, {place}")
 
     return change
 
@@ -176,8 +174,7 @@ def _shift(semitones: int) -> Callable[[Mashup], Change]:
 def _match_key(mashup: Mashup) -> Change:
     if _is_matched(mashup):
         raise NothingToDoError("The voice follows the key of the backing already.")
-    recipe = replace(mashup.recipe, key="match", take=1)
-    return Change(recipe=recipe, words="voice in the backing's key" + _best_again(mashup))
+    return Change(recipe=_held(mashup, key="match"), words="voice in the backing's key")
 
 
 def _is_matched(mashup: Mashup) -> bool:
@@ -188,7 +185,7 @@ def _swap(mashup: Mashup) -> Change:
     """Let the other song sing; what was set for the one voice does not suit the other."""
     if mashup.vocals.audio == mashup.backing.audio:
         raise NothingToDoError("Both songs are the same.")
-    recipe = replace(mashup.recipe, roles="given", nudge=0, take=1)
+    recipe = replace(mashup.recipe, roles="given", entry=0, nudge=0, take=1)
     if recipe.key not in {"match", "keep"}:
         recipe = replace(recipe, key="match")
     if recipe.pace in {"half", "double"}:
@@ -237,9 +234,18 @@ def _refuse_without_beats(mashup: Mashup, what: str) -> None:
         raise NothingToDoError(f"Without beats in both songs, nothing can be {what}.")
 
 
-def _best_again(mashup: Mashup) -> str:
-    """Say that another pitch or pace has takes of its own, of which the best is taken."""
-    return ", back at the best take" if mashup.recipe.take > 1 else ""
+def _held(mashup: Mashup, *, key: str | None = None, pace: str | None = None) -> Recipe:
+    """Return the recipe with another pitch or pace, and the voice on the bar where it is.
+
+    By itself the fit would look for the best bar anew, and the voice would jump.
+    """
+    return replace(
+        mashup.recipe,
+        key=mashup.recipe.key if key is None else key,
+        pace=mashup.pace if pace is None else pace,
+        entry=mashup.entry,
+        take=1,
+    )
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -13,6 +13,7 @@ from bot.remix import ACTIONS, Change, NothingToDoError
 from pipeline.recipe import OPTIONS, Recipe
 from pipeline.types import Fit, KnownSong
 from tests.bot import works
+from tests.songs import steady_grid
 
 RAPPER = KnownSong(audio="a" * 64, name="rapper.mp3", title="rapper")
 DIVA = KnownSong(audio="b" * 64, name="diva.ogg", title="diva")
@@ -58,8 +59,6 @@ def press(action: str, before: Mashup) -> Change:
         ("beat_earlier", {"nudge": -63}, {"nudge": -64}, "voice a beat earlier"),
         ("bar_later", {"nudge": -4}, {"nudge": 0}, "voice a bar later"),
         ("bar_earlier", {"nudge": 2}, {"nudge": -2}, "voice a bar earlier"),
-        ("match", {"key": "keep"}, {"key": "match"}, "voice in the backing's key"),
-        ("match", {"key": "-2"}, {"key": "match"}, "voice in the backing's key"),
         ("take", {"take": 1}, {"take": 2}, "take 2 of 4"),
         ("take", {"take": 4}, {"take": 1}, "take 1 of 4"),
         ("highlight", {}, {"arrange": "highlight"}, "the highlight of it"),
@@ -94,8 +93,19 @@ def test_the_pitch_moves_from_where_it_is(
     action: str, semitones: int, key: str, words: str
 ) -> None:
     change = press(action, mashup(Recipe(key="match"), semitones=semitones))
-    assert change.recipe == Recipe(key=key)
+    assert change.recipe == Recipe(key=key, pace="same")
     assert change.words == words
+
+
+@pytest.mark.parametrize("key", ["keep", "-2"])
+def test_the_voice_follows_the_backing_again(key: str) -> None:
+    before = mashup(Recipe(key=key))
+    assert not ACTIONS["match"].is_on(before)
+    change = press("match", before)
+    assert change == Change(
+        recipe=Recipe(key="match", pace="same"), words="voice in the backing's key"
+    )
+    assert ACTIONS["match"].is_on(mashup(change.recipe))
 
 
 @pytest.mark.parametrize(
@@ -118,16 +128,25 @@ def test_the_pace_goes_on_and_off(action: str, asked: str, pace: str, now: str, 
     assert ACTIONS[action].is_on(before) == (pace == action)
 
 
-@pytest.mark.parametrize("action", ["half", "double", "higher", "lower", "match"])
-def test_another_pitch_or_pace_has_takes_of_its_own(action: str) -> None:
-    change = press(action, mashup(Recipe(take=3, key="2", nudge=5), semitones=2))
-    assert change.recipe.take == 1
-    assert change.recipe.nudge == 5
-    assert change.words.endswith(", back at the best take")
+@pytest.mark.parametrize(
+    ("action", "pace"),
+    [
+        ("half", "half"),
+        ("double", "same"),
+        ("higher", "double"),
+        ("lower", "double"),
+        ("match", "double"),
+    ],
+)
+def test_another_pitch_or_pace_leaves_the_voice_where_it_is(action: str, pace: str) -> None:
+    recipe = Recipe(take=3, key="2", nudge=5)
+    change = press(action, mashup(recipe, semitones=2, pace="double", entry=9))
+    assert (change.recipe.entry, change.recipe.take, change.recipe.nudge) == (9, 1, 5)
+    assert change.recipe.pace == pace
 
 
 def test_another_take_keeps_pitch_pace_and_place() -> None:
-    recipe = Recipe(key="2", pace="half", nudge=-3)
+    recipe = Recipe(key="2", pace="half", entry=9, nudge=-3)
     assert press("take", mashup(recipe)).recipe == replace(recipe, take=2)
 
 
@@ -135,7 +154,7 @@ def test_another_take_keeps_pitch_pace_and_place() -> None:
     ("before", "after"),
     [
         ({}, {}),
-        ({"nudge": 5, "take": 3}, {}),
+        ({"nudge": 5, "take": 3, "entry": 9}, {}),
         ({"key": "-3", "pace": "half"}, {}),
         ({"key": "keep", "pace": "same"}, {"key": "keep", "pace": "same"}),
         ({"pace": "double", "balance": 3.0, "denoise": 0.0}, {"balance": 3.0, "denoise": 0.0}),
@@ -234,16 +253,18 @@ def _made(tmp_path: Any, recipe: Recipe, fits: tuple[Fit, ...], sings: str = "ra
     other = {"rapper": "diva", "diva": "rapper"}[sings]
     result = works.result(tmp_path / "x.mp3", vocals_title=sings, backing_title=other)
     plan = replace(result.plan, takes=fits, vocals=replace(result.plan.vocals, semitones=-1.6))
-    result = replace(result, plan=plan, songs=(RAPPER, DIVA))
+    backing = replace(result.backing, grid=steady_grid(120.0, 20.0, beats_per_bar=3, pickup=2))
+    result = replace(result, plan=plan, backing=backing, songs=(RAPPER, DIVA))
     return Mashup.of(result, recipe, owner=1, guild_id=2, made_at=3.0, id="0123456789ab")
 
 
 def test_a_mashup_remembers_the_fit_that_was_taken(tmp_path: Any) -> None:
-    fits = (Fit(pace="same", start=0, semitones=2), Fit(pace="half", start=8, semitones=-2))
-    made = _made(tmp_path, Recipe(take=2), fits)
-    assert (made.pace, made.semitones, made.takes) == ("half", -2, 2)
-    without_beats = _made(tmp_path, Recipe(), ())
-    assert (without_beats.pace, without_beats.semitones, without_beats.takes) == ("same", -2, 0)
+    fits = (Fit(pace="same", start=2, semitones=2), Fit(pace="half", start=8, semitones=-2))
+    first, second = (_made(tmp_path, Recipe(take=take), fits) for take in (1, 2))
+    assert (first.pace, first.semitones, first.takes, first.entry) == ("same", 2, 2, 1)
+    assert (second.pace, second.semitones, second.takes, second.entry) == ("half", -2, 2, 3)
+    free = _made(tmp_path, Recipe(), ())
+    assert (free.pace, free.semitones, free.takes, free.entry) == ("same", -2, 0, 0)
 
 
 @pytest.mark.parametrize(("sings", "order"), [("rapper", (RAPPER, DIVA)), ("diva", (DIVA, RAPPER))])
