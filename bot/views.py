@@ -1,0 +1,262 @@
+"""The buttons under answers: each has an owner, survives a restart and ends politely.
+
+Views are sent already stopped: discord.py keeps nothing in memory for each message, and the
+dynamic items answer by what their `custom_id` says.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import discord
+
+from bot.answers import guarded
+from bot.jobs import CalledOffError, JobState, cancelled
+from bot.remix import ACTIONS
+from bot.replies import UNREACHABLE
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+    from bot.client import VocalClient
+    from bot.jobs import Job
+    from bot.orders import Mashup
+    from bot.remix import Action
+
+log = logging.getLogger(__name__)
+
+Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
+
+_making: set[tuple[str, int]] = set()  # which mash-ups are being changed, and by whom
+
+
+class MashupEndedError(UserError):
+    """Nothing is known of the mash-up any more."""
+
+
+class RemixOffError(UserError):
+    """The server's admins do not want remixes."""
+
+
+class UnknownButtonError(UserError):
+    """The button does what this version of the bot does not know."""
+
+
+class BeingMadeError(UserError):
+    """What was asked for first is not there yet."""
+
+
+class NotYoursError(UserError):
+    """Somebody else may press this button."""
+
+
+class JobEndedError(UserError):
+    """There is nothing left to cancel."""
+
+
+def mashup_ended() -> MashupEndedError:
+    """Return why the buttons of a mash-up do nothing any more."""
+    return MashupEndedError(
+        "The buttons of this mash-up have ended: its pieces are no longer kept.",
+        hint="Use /merge with the songs again.",
+    )
+
+
+def remix_view(mashup: Mashup, *, enabled: bool = True) -> discord.ui.View:
+    """Return the buttons under a mash-up.
+
+    Parameters
+    ----------
+    mashup
+        What is remembered of it.
+    enabled
+        Whether they can be pressed; they cannot while the mash-up is being changed.
+    """
+    return _view(*(RemixButton.of(action, mashup, enabled) for action in ACTIONS.values()))
+
+
+def highlight_view(mashup: Mashup) -> discord.ui.View:
+    """Return the one button that offers the highlight of a mash-up whose whole is too large."""
+    offer: Button = discord.ui.Button(
+        label="Make the highlight",
+        emoji=ACTIONS["highlight"].emoji,
+        style=discord.ButtonStyle.primary,
+        custom_id=RemixButton.custom_id_of("highlight", mashup.id),
+    )
+    return _view(RemixButton(offer, "highlight", mashup.id))
+
+
+def progress_view(job_id: str) -> discord.ui.View:
+    """Return what stands under the progress of a job: a button that cancels it."""
+    return _view(CancelButton.of(job_id))
+
+
+def _view(*items: discord.ui.DynamicItem[Button]) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for item in items:
+        view.add_item(item)
+    view.stop()
+    return view
+
+
+class RemixButton(
+    discord.ui.DynamicItem[Button], template=r"remix:(?P<action>[a-z_]+):(?P<mashup>[0-9a-f]{12})"
+):
+    """Makes a mash-up anew with one thing changed.
+
+    Whoever ordered the mash-up changes it in place; anybody else gets one of their own.
+    """
+
+    def __init__(self, button: Button, action_id: str, mashup_id: str) -> None:
+        super().__init__(button)
+        self._action_id = action_id
+        self._mashup_id = mashup_id
+
+    @staticmethod
+    def custom_id_of(action_id: str, mashup_id: str) -> str:
+        """Return what Discord sends back when the button is pressed."""
+        return f"remix:{action_id}:{mashup_id}"
+
+    @classmethod
+    def of(cls, action: Action, mashup: Mashup, enabled: bool) -> Self:  # noqa: FBT001 - private use
+        """Return an action's button under a mash-up."""
+        style = discord.ButtonStyle
+        button: Button = discord.ui.Button(
+            label=action.label_for(mashup),
+            emoji=action.emoji,
+            style=style.primary if action.is_on(mashup) else style.secondary,
+            disabled=not enabled or action.is_idle(mashup),
+            custom_id=cls.custom_id_of(action.id, mashup.id),
+            row=action.row,
+        )
+        return cls(button, action.id, mashup.id)
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Return the button that was pressed, by its `custom_id` alone."""
+        assert isinstance(item, discord.ui.Button)
+        return cls(item, match["action"], match["mashup"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Make the mash-up anew."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        client = interaction.client
+        mashup = await client.ledger.mashup(self._mashup_id)
+        if mashup is None:
+            await _take_buttons_off(interaction)
+            raise mashup_ended()
+        if not client.policies.of(interaction.guild_id).remix:
+            raise RemixOffError(
+                "Remixes are turned off in this server.", hint="Use /merge with the songs again."
+            )
+        action = ACTIONS.get(self._action_id)
+        if action is None:
+            raise UnknownButtonError(
+                "This button belongs to another version of the bot.",
+                hint="Use /merge with the songs again.",
+            )
+        change = action.change(mashup)
+        with _one_at_a_time(mashup, interaction.user.id):
+            await client.desk.remix(
+                interaction,
+                mashup,
+                change.recipe,
+                swap=change.swap,
+                stems=change.stems,
+                words=change.words,
+            )
+
+
+async def _take_buttons_off(interaction: discord.Interaction[Any]) -> None:
+    """Acknowledge a press by removing the buttons, where the message is still there."""
+    try:
+        await interaction.response.edit_message(view=None)
+    except UNREACHABLE as error:
+        log.info("the buttons of an old mash-up stay: %s", error)
+
+
+@contextmanager
+def _one_at_a_time(mashup: Mashup, user_id: int) -> Iterator[None]:
+    """Refuse a second press by the same person before the first is answered."""
+    making = (mashup.id, user_id)
+    if making in _making:
+        raise BeingMadeError("This mash-up is being made anew already.", hint="Give it a moment.")
+    _making.add(making)
+    try:
+        yield
+    finally:
+        _making.discard(making)
+
+
+class CancelButton(discord.ui.DynamicItem[Button], template=r"cancel:(?P<job>[0-9a-f]{12})"):
+    """Cancels a job, for its owner and for moderators."""
+
+    def __init__(self, button: Button, job_id: str) -> None:
+        super().__init__(button)
+        self._job_id = job_id
+
+    @classmethod
+    def of(cls, job_id: str) -> Self:
+        """Return the button that cancels a job."""
+        button: Button = discord.ui.Button(
+            label="Cancel", style=discord.ButtonStyle.secondary, custom_id=f"cancel:{job_id}"
+        )
+        return cls(button, job_id)
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Return the button that was pressed, by its `custom_id` alone."""
+        assert isinstance(item, discord.ui.Button)
+        return cls(item, match["job"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Cancel the job; its progress turns into the news of it."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        job = interaction.client.queue.job(self._job_id)
+        if job is None or job.state is JobState.ENDED or job.called_off is not None:
+            raise JobEndedError("This merge has ended already.")
+        job.call_off(_why(interaction, job))
+        await interaction.response.defer()
+
+
+def _why(interaction: discord.Interaction[Any], job: Job) -> CalledOffError:
+    """Return why a person may cancel a job.
+
+    Raises
+    ------
+    NotYoursError
+        They may not.
+    """
+    if interaction.user.id == job.owner:
+        return cancelled()
+    rights = interaction.permissions  # none in direct messages
+    moderates = rights.manage_messages or rights.manage_guild
+    if moderates and job.guild_id is not None and interaction.guild_id == job.guild_id:
+        return CalledOffError("A moderator cancelled this merge.")
+    raise NotYoursError("Only whoever started this merge, or a moderator, can cancel it.")
+
+
+DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (RemixButton, CancelButton)
+"""What the client registers, so that buttons answer after a restart, too."""
