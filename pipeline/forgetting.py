@@ -76,10 +76,12 @@ def forget(cache_folder: Path, audio: Collection[str]) -> Forgotten:
         What this call deleted. What it could not delete is in the log, and `find` counts it.
     """
     entries = size = 0
+    coming = cache_folder / COMING
     for path in _made_from(cache_folder, audio):
         try:
+            coming.mkdir(mode=0o700, exist_ok=True)
             its_size = size_of(path)
-            discard(path, cache_folder / COMING)
+            discard(path, coming)
         except FileNotFoundError:  # somebody else deleted it, or it is a finished entry by now
             continue
         except OSError as error:
