@@ -26,6 +26,8 @@ class Source:
     ----------
     name
         What the user calls its file.
+    audio
+        Its fingerprint.
     stems
         Its two layers.
     facts
@@ -38,6 +40,7 @@ class Source:
     """
 
     name: str
+    audio: str
     stems: Stems
     facts: SongFacts
     has_band: bool

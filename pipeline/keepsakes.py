@@ -1,4 +1,4 @@
-"""What is kept of a whole merge: the aligned layers of two songs, and finished mash-ups."""
+"""What is kept of a whole merge: what was decided about two songs, and finished mash-ups."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.cache import make_key
-from pipeline.layers import Layer, layer_of
-from pipeline.types import MergeResult, Plan, Role, SongFacts
+from pipeline.parts import Part
+from pipeline.types import MergeResult, Plan, SongFacts
 
 if TYPE_CHECKING:
-    from pipeline.cache import Cache, Pending
+    from collections.abc import Mapping
+
+    from pipeline.cache import Cache
+    from pipeline.layers import Layer
+    from pipeline.parts import Slot
     from pipeline.recipe import Recipe
     from pipeline.sources import SongFile
+    from pipeline.types import LayerPlan, Role
 
 _AFTER_WARPING = ("balance", "level", "duck")
 """Options that change nothing of the aligned layers."""
@@ -55,7 +58,7 @@ class Order:
 
     @property
     def aligned_key(self) -> str:
-        """Where the aligned layers are kept."""
+        """Where the decisions on the aligned layers are kept."""
         shaping = {
             field.name: getattr(self.recipe, field.name)
             for field in fields(self.recipe)
@@ -81,6 +84,8 @@ class Alignment:
     ----------
     vocals, backing
         What was found out about the songs in these roles.
+    swapped
+        Whether they are the other way round than they were given.
     plan
         What was decided.
     notes
@@ -89,8 +94,33 @@ class Alignment:
 
     vocals: SongFacts
     backing: SongFacts
+    swapped: bool
     plan: Plan
     notes: tuple[str, ...]
+
+    def parts(self, order: Order) -> dict[Slot, Part]:
+        """Return the stems that are heard in any section, as they are heard."""
+        audio = order.audio[::-1] if self.swapped else order.audio
+        facts, plan = (self.vocals, self.backing), self.plan
+        songs: dict[Role, tuple[str, SongFacts]] = {
+            "vocals": (audio[0], facts[0]),
+            "backing": (audio[1], facts[1]),
+        }
+        layers: dict[Role, LayerPlan] = {"vocals": plan.vocals, "backing": plan.backing}
+        heard: set[Slot] = {("voice", section.voice) for section in plan.sections}
+        heard |= {("band", section.band) for section in plan.sections}
+        return {
+            (kind, role): Part.of(
+                songs[role][0],
+                order.engine,
+                kind,
+                (order.recipe.denoise, order.recipe.denoise_method),
+                layer=layers[role],
+                duration_s=songs[role][1].duration_s,
+                length_s=plan.length_s,
+            )
+            for kind, role in sorted(heard)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,43 +139,34 @@ class Aligned:
     voices: dict[Role, Layer]
     bands: dict[Role, Layer]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AlignedFacts:
-    alignment: Alignment
-    powers: dict[str, tuple[float, ...]]
+    @classmethod
+    def of(cls, alignment: Alignment, layers: Mapping[Slot, Layer]) -> Aligned:
+        """Sort the layers by their kind."""
+        return cls(
+            alignment=alignment,
+            voices={role: layer for (kind, role), layer in layers.items() if kind == "voice"},
+            bands={role: layer for (kind, role), layer in layers.items() if kind == "band"},
+        )
 
 
 def recall_aligned(cache: Cache, order: Order) -> Aligned | None:
-    """Find aligned layers in the cache."""
-    entry = cache.load(order.aligned_key, _AlignedFacts)
+    """Find what was decided and all its layers in the cache."""
+    entry = cache.load(order.aligned_key, Alignment)
     if entry is None:
         return None
-    layers = {
-        name: layer_of(signal, np.asarray(entry.facts.powers[name]))
-        for name, signal in entry.signals.items()
-    }
-    return Aligned(
-        alignment=entry.facts.alignment,
-        voices=_of_kind("voice", layers),
-        bands=_of_kind("band", layers),
-    )
+    layers: dict[Slot, Layer] = {}
+    for slot, part in entry.facts.parts(order).items():
+        layer = part.recall(cache)
+        if layer is None:
+            return None
+        layers[slot] = layer
+    return Aligned.of(entry.facts, layers)
 
 
-def keep_aligned(coming: Pending, aligned: Aligned) -> None:
-    """Keep aligned layers in the cache, in the place where they were made."""
-    layers = {f"voice-{role}": layer for role, layer in aligned.voices.items()}
-    layers |= {f"band-{role}": layer for role, layer in aligned.bands.items()}
-    powers = {name: tuple(layer.raw_power.tolist()) for name, layer in layers.items()}
-    coming.commit(
-        _AlignedFacts(alignment=aligned.alignment, powers=powers),
-        {name: layer.samples for name, layer in layers.items()},
-    )
-
-
-def _of_kind(kind: str, layers: dict[str, Layer]) -> dict[Role, Layer]:
-    roles: tuple[Role, ...] = ("vocals", "backing")
-    return {role: layers[f"{kind}-{role}"] for role in roles if f"{kind}-{role}" in layers}
+def keep_alignment(cache: Cache, order: Order, alignment: Alignment) -> None:
+    """Keep what was decided."""
+    with cache.pending(order.aligned_key, of=order.audio) as coming:
+        coming.commit(alignment)
 
 
 def recall_result(cache: Cache, order: Order, out_dir: Path) -> MergeResult | None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from pipeline.gains import GRAIN, along, flat, knots, power_gain
 from pipeline.loudness import measure
-from pipeline.tapes import release
+from pipeline.tapes import head, release
 
 if TYPE_CHECKING:
     from pipeline.gains import Gain
     from pipeline.loudness import Levels
+    from pipeline.tapes import Sound
     from pipeline.types import Signal
 
 
@@ -24,14 +25,14 @@ class Layer:
     Attributes
     ----------
     samples
-        float32, shape (2, n), 44 100 Hz, in memory or on disk.
+        float32, shape (2, n), 44 100 Hz, in memory or on disk, or what reads like it.
     raw_power
         K-weighted power of `samples` every 10 ms, as `pipeline.loudness.measure` gives it.
     gain
         Shape (`pipeline.gains.knots` of n,).
     """
 
-    samples: Signal
+    samples: Sound
     raw_power: Levels
     gain: Gain
 
@@ -60,19 +61,19 @@ class Layer:
     def until(self, length: int) -> Layer:
         """Return the first so many samples."""
         return Layer(
-            samples=self.samples[:, :length],
+            samples=head(self.samples, length),
             raw_power=self.raw_power[: length // GRAIN],
             gain=self.gain[: knots(min(length, self.shape[1]))],
         )
 
 
-def layer_of(samples: Signal, power: Levels | None = None) -> Layer:
+def layer_of(samples: Sound, power: Levels | None = None) -> Layer:
     """Make a layer of a signal of shape (2, n), as loud as it is.
 
     Parameters
     ----------
     samples
-        float32, shape (2, n), 44 100 Hz.
+        float32, shape (2, n), 44 100 Hz, or what reads like it.
     power
         What `pipeline.loudness.measure` says of it, if that is known already.
     """

@@ -25,12 +25,12 @@ from pipeline.keepsakes import (
     Aligned,
     Alignment,
     Order,
-    keep_aligned,
+    keep_alignment,
     keep_result,
     recall_aligned,
     recall_result,
 )
-from pipeline.layers import Layers, layer_of
+from pipeline.layers import Layers
 from pipeline.mix import enter, even, fade_out, level, premaster
 from pipeline.sources import Desk, SongFile
 from pipeline.stages import Conductor, shares, side_by_side
@@ -40,18 +40,18 @@ from pipeline.types import KnownSong, MergeResult, Stage
 from pipeline.warp import render_in_order, warp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pipeline.aside import Aside
     from pipeline.casting import Cast, Source
-    from pipeline.denoise import Method
     from pipeline.layers import Layer
+    from pipeline.parts import Part, Slot
     from pipeline.recipe import Recipe
     from pipeline.separate import Separator
     from pipeline.sources import Recording
     from pipeline.tapes import Blank
-    from pipeline.types import LayerPlan, OnFraction, OnProgress, Plan, Role
+    from pipeline.types import LayerPlan, OnFraction, OnProgress, Role, Signal
 
 _SHARES: Mapping[Stage, float] = {
     Stage.DECODE: 0.05,
@@ -233,78 +233,78 @@ def _align(
     with conductor.stage(Stage.PLAN):
         cast, notes = cast_songs(*sources, desk.recipe)
         plan = plan_mashup(cast, desk.recipe)
-    with desk.cache.pending(order.aligned_key, desk.blank, of=order.audio) as coming:
-        with conductor.stage(Stage.WARP) as on_fraction:
-            voices, bands = _warp(cast, plan, desk, coming.blank, on_fraction)
-        aligned = Aligned(
-            alignment=Alignment(
-                vocals=cast["vocals"].facts,
-                backing=cast["backing"].facts,
-                plan=plan,
-                notes=(*notes, *plan.warnings),
-            ),
-            voices=voices,
-            bands=bands,
+        alignment = Alignment(
+            vocals=cast["vocals"].facts,
+            backing=cast["backing"].facts,
+            swapped=cast["vocals"] is not sources[0],
+            plan=plan,
+            notes=(*notes, *plan.warnings),
         )
-        keep_aligned(coming, aligned)
-    return aligned
+    with conductor.stage(Stage.WARP) as on_fraction:
+        layers = _bring_together(cast, alignment.parts(order), desk, on_fraction)
+        keep_alignment(desk.cache, order, alignment)
+    return Aligned.of(alignment, layers)
 
 
-def _warp(
-    cast: Cast, plan: Plan, desk: Desk, blank: Blank, on_fraction: OnFraction
-) -> tuple[dict[Role, Layer], dict[Role, Layer]]:
-    """Clean and warp the stems that are heard in any section: voices here, bands aside.
+def _bring_together(
+    cast: Cast, parts: Mapping[Slot, Part], desk: Desk, on_fraction: OnFraction
+) -> dict[Slot, Layer]:
+    """Find the stems that are heard as they are heard, or clean and stretch them.
 
-    A voice has more done to it, so the other process helps with it when it has finished its own.
+    Voices are stretched here and bands aside. A voice has more done to it, so the other process
+    helps with it when it has finished its own, and with a band when there is nothing else to do.
     """
-    stretches: dict[Role, LayerPlan] = {"vocals": plan.vocals, "backing": plan.backing}
-    recipe, aside = desk.recipe, desk.aside
+    layers = {slot: layer for slot, part in parts.items() if (layer := part.recall(desk.cache))}
+    voices = [slot for slot in parts if slot not in layers and slot[0] == "voice"]
+    bands = [slot for slot in parts if slot not in layers and slot[0] == "band"]
+    aside = desk.aside
     render = aside.share(desk.blank) if aside else render_in_order
+    stretch_band: Callable[..., Signal] = partial(warp, render=render)
+    if aside and voices:
+        stretch_band = aside.warp
 
-    def warp_voice(role: Role, tell: OnFraction) -> Layer:
-        stems = cast[role].stems
+    def make_voice(slot: Slot, tell: OnFraction) -> Layer:
+        stems, part = cast[slot[1]].stems, parts[slot]
         cleaning, warping = shares(tell, 2)
-        method: Method = "threshold" if recipe.denoise_method == "threshold" else "mask"
+        amount, method = part.cleaning or (0.0, "mask")
         clean = denoise(
             stems.vocals,
             stems.accompaniment,
-            recipe.denoise,
-            method,
+            amount,
+            "threshold" if method == "threshold" else "mask",
             cleaning,
             blank=desk.blank,
         )
-        warped = warp(
-            clean,
-            stretches[role],
-            plan.length_s,
-            warping,
-            keep_formants=True,
-            blank=blank,
-            render=render,
-        )
-        return layer_of(warped)
 
-    def warp_other(role: Role, tell: OnFraction) -> Layer:
-        band, layer = cast[role].stems.accompaniment, stretches[role]
-        if aside:
-            return layer_of(aside.warp(band, layer, plan.length_s, tell, blank=blank))
-        return layer_of(warp(band, layer, plan.length_s, tell, blank=blank))
+        def stretch(layer: LayerPlan, length_s: float, blank: Blank) -> Signal:
+            return warp(
+                clean, layer, length_s, warping, keep_formants=True, blank=blank, render=render
+            )
 
-    voices = partial(_one_by_one, {section.voice for section in plan.sections}, warp_voice)
-    bands = partial(_one_by_one, {section.band for section in plan.sections}, warp_other)
+        return part.make(desk.cache, desk.blank, stretch)
+
+    def make_band(slot: Slot, tell: OnFraction) -> Layer:
+        stem = cast[slot[1]].stems.accompaniment
+
+        def stretch(layer: LayerPlan, length_s: float, blank: Blank) -> Signal:
+            return stretch_band(stem, layer, length_s, tell, blank=blank)
+
+        return parts[slot].make(desk.cache, desk.blank, stretch)
+
+    acts = [partial(_one_by_one, voices, make_voice), partial(_one_by_one, bands, make_band)]
     if aside:
-        both = side_by_side(on_fraction, voices, bands)
+        made = side_by_side(on_fraction, *acts)
     else:  # the stretcher of the one would keep the other waiting
         first, second = shares(on_fraction, 2)
-        both = voices(first), bands(second)
-    return both[0], both[1]
+        made = acts[0](first), acts[1](second)
+    return {**layers, **made[0], **made[1]}
 
 
 def _one_by_one(
-    roles: Collection[Role], act: Callable[[Role, OnFraction], Layer], on_fraction: OnFraction
-) -> dict[Role, Layer]:
-    parts = shares(on_fraction, len(roles))
-    return {role: act(role, part) for role, part in zip(sorted(roles), parts, strict=True)}
+    slots: Sequence[Slot], act: Callable[[Slot, OnFraction], Layer], on_fraction: OnFraction
+) -> dict[Slot, Layer]:
+    parts = shares(on_fraction, len(slots))
+    return {slot: act(slot, part) for slot, part in zip(slots, parts, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ taken apart already.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from pipeline.casting import Source
 from pipeline.codec import decode, find_title
 from pipeline.decoding import too_long
 from pipeline.errors import NotKeptError
-from pipeline.features import beat_features
+from pipeline.features import BeatFeatures, beat_features
 from pipeline.fingerprint import fingerprint
 from pipeline.key import find_pitch
 from pipeline.mono import narrow
@@ -97,6 +97,28 @@ class Findings:
 
     facts: SongFacts
     has_band: bool
+
+
+_Rows: TypeAlias = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FeatureRows:
+    """`pipeline.features.BeatFeatures` as numbers, to be kept."""
+
+    chroma: _Rows
+    onsets: _Rows
+    bands: _Rows
+
+    @classmethod
+    def of(cls, features: BeatFeatures) -> _FeatureRows:
+        rows = (features.chroma, features.onsets, features.bands)
+        chroma, onsets, bands = (tuple(map(tuple, array.tolist())) for array in rows)
+        return cls(chroma=chroma, onsets=onsets, bands=bands)
+
+    def features(self) -> BeatFeatures:
+        chroma, onsets, bands = map(np.asarray, (self.chroma, self.onsets, self.bands))
+        return BeatFeatures(chroma=chroma, onsets=onsets, bands=bands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -221,12 +243,13 @@ class Desk:
         facts = findings.facts
         layers: dict[Role, Signal] = {"vocals": stems.vocals, "backing": stems.accompaniment}
         features = {
-            role: beat_features(narrow(layers[role], self.blank), facts.grid)
+            role: self._features(file, role, layers[role], facts.grid)
             for role in roles
             if len(facts.grid.beats_s) >= 2
         }
         return Source(
             name=file.name,
+            audio=file.audio,
             stems=stems,
             facts=replace(facts, title=file.title),
             has_band=findings.has_band,
@@ -248,6 +271,18 @@ class Desk:
         with self.cache.pending(self._findings_key(file), self.blank, of=(file.audio,)) as coming:
             coming.commit(findings, {})
         return findings
+
+    def _features(self, file: SongFile, role: Role, stem: Signal, grid: BeatGrid) -> BeatFeatures:
+        """Measure what a stem does on each beat, or find it in the cache."""
+        how = (file.audio, self.separator.identity, self.recipe.beats, role)
+        key = make_key("features", *how)
+        entry = self.cache.load(key, _FeatureRows)
+        if entry is not None:
+            return entry.facts.features()
+        rows = _FeatureRows.of(beat_features(narrow(stem, self.blank), grid))
+        with self.cache.pending(key, self.blank, of=(file.audio,)) as coming:
+            coming.commit(rows)
+        return rows.features()  # laid out as they will be when they come out of the cache
 
     def _known_stems(self, file: SongFile) -> Stems | None:
         entry = self.cache.load(self._stems_key(file), int)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -107,6 +108,45 @@ def file_of(signal: Signal) -> int | None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moved:
+    """A signal from one of its samples on, silent where it has nothing; reads like a signal.
+
+    Attributes
+    ----------
+    sound
+        float32, shape (2, n).
+    start
+        Which of its samples is the first; may lie before them all.
+    length
+        How many samples there are from there on.
+    """
+
+    sound: Signal
+    start: int
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels and samples."""
+        return self.sound.shape[0], self.length
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Signal:
+        """Return the samples of a stretch, ``moved[:, start:stop]``; they are not to be changed."""
+        first, last, _ = key[1].indices(self.length)
+        first, last = self.start + first, self.start + max(first, last)
+        if first >= 0 and last <= self.sound.shape[1]:
+            return self.sound[key[0], first:last]
+        return cut(self.sound, first, last)[key[0]]
+
+
+def head(sound: Sound, length: int) -> Sound:
+    """Show the first so many samples of a signal of shape (2, n)."""
+    if isinstance(sound, Moved):
+        return replace(sound, length=min(length, sound.length))
+    return sound[:, :length]
+
+
 def release(*signals: Sound) -> None:
     """Let go of the memory that signals on disk take up; those in memory stay as they are.
 
@@ -120,7 +160,7 @@ def release(*signals: Sound) -> None:
 
 def _memory_of(signal: Sound) -> object:
     """Return what holds the samples of an array or of a part of one."""
-    owner: object = signal
+    owner: object = signal.sound if isinstance(signal, Moved) else signal
     while isinstance(owner, np.ndarray):
         owner = owner.base
     return owner.obj if isinstance(owner, memoryview) else owner

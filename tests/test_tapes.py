@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.tapes import (
+    Moved,
     blocks,
     cut,
     file_of,
+    head,
     in_memory,
     mapped,
     on_disk,
@@ -135,3 +137,24 @@ def test_blocks_are_the_whole(tmp_path: Path, length: int) -> None:
         : length % 100
     ]
     assert np.array_equal(np.hstack([_ramp(0), *read]), _ramp(length))
+
+
+@pytest.mark.parametrize("start", [-3, 0, 2, 9, 20])
+def test_a_moved_signal_is_silent_where_it_has_nothing(start: int) -> None:
+    signal = np.arange(1, 21, dtype=np.float32).reshape(2, 10)
+    moved = Moved(sound=signal, start=start, length=12)
+    expected = cut(signal, start, start + 12)
+    assert moved.shape == (2, 12)
+    assert np.array_equal(moved[:, :], expected)
+    assert np.array_equal(moved[:, 2:5], expected[:, 2:5])
+    assert moved[:, 5:3].shape == (2, 0)
+    assert np.array_equal(head(moved, 4)[:, :], expected[:, :4])
+    assert head(moved, 99).shape == (2, 12)
+
+
+def test_a_moved_signal_on_disk_can_be_let_go_of(tmp_path: Path) -> None:
+    tape = on_disk(tmp_path)(100)
+    tape[:] = 1.0
+    moved = Moved(sound=tape, start=-50, length=100)
+    release(moved)
+    assert moved[:, :].sum() == 100.0
