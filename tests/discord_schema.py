@@ -116,9 +116,13 @@ def _check_by_hand(path: str, body: Any) -> None:
 
 
 def _check_commands(commands: list[dict[str, Any]]) -> None:
-    names = [command["name"] for command in commands]
-    assert len(set(names)) == len(names), "two commands have one name"
-    for command in commands:
+    kinds = [(command.get("type", 1), command["name"]) for command in commands]
+    assert len(set(kinds)) == len(kinds), "two commands of a kind have one name"
+    for kind in (2, 3):
+        menus = [name for other, name in kinds if other == kind]
+        assert len(menus) <= 5, "more menus than discord.py takes"
+        assert all(1 <= len(name) <= 32 for name in menus)
+    for command in (command for command in commands if command.get("type", 1) == 1):
         options = command.get("options", [])
         for named in (command, *options):
             assert re.fullmatch(r"[-_a-z0-9]{1,32}", named["name"]), named["name"]
@@ -148,7 +152,9 @@ def _check_message(message: dict[str, Any]) -> None:
         assert not embeds
     components = message.get("components") or []
     assert len(components) <= 5, "more than five rows of components"
-    ids = [part["custom_id"] for row in components for part in row.get("components", ())]
+    parts = [part for row in components for part in row.get("components", ())]
+    parts += [row["component"] for row in components if "component" in row]  # a form's labels
+    ids = [part["custom_id"] for part in parts]
     assert len(set(ids)) == len(ids), "two components have one custom_id"
 
 

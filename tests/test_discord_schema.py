@@ -64,6 +64,31 @@ def test_commands_that_the_schema_lets_through_are_refused_by_hand(commands: Any
         check_request("PUT", "/applications/1/commands", commands)
 
 
+def menu(name: str = "Use as vocals", kind: int = 3) -> dict[str, Any]:
+    return {"name": name, "type": kind}
+
+
+def test_menus_have_names_of_their_own() -> None:
+    several = [command(), menu("merge"), menu("merge", 2), *(menu(f"Use {n}") for n in range(4))]
+    check_request("PUT", "/applications/1/commands", several)
+    for wrong in ([*several, menu("Use 4")], [menu(), menu()], [menu("x" * 33)]):
+        with pytest.raises(AssertionError):
+            check_request("PUT", "/applications/1/commands", wrong)
+
+
+def test_questions_of_a_form_have_ids_of_their_own() -> None:
+    def form(*ids: str) -> dict[str, Any]:
+        labels = [
+            {"type": 18, "label": "Song", "component": {"type": 19, "custom_id": custom_id}}
+            for custom_id in ids
+        ]
+        return {"type": 9, "data": {"custom_id": "f", "title": "t", "components": labels}}
+
+    check_request("POST", "/interactions/1/t/callback", form("a", "b"))
+    with pytest.raises(AssertionError):
+        check_request("POST", "/interactions/1/t/callback", form("a", "a"))
+
+
 def test_embeds_are_limited_in_total() -> None:
     embed = {"title": "t", "description": "d" * 4000}
     check_request("PATCH", WEBHOOK, {"embeds": [embed]})
