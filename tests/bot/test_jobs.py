@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.jobs import (
     CalledOffError,
+    GoingDownError,
     Job,
     JobQueue,
     JobState,
-    QueueFullError,
-    TooManyJobsError,
     cancelled,
 )
+from bot.limits import QueueFullError, TooManyJobsError
 from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ async def turn_over() -> None:
         await asyncio.sleep(0)
 
 
-async def test_jobs_run_in_the_order_in_which_they_became_ready() -> None:
+async def test_what_one_person_asked_for_runs_in_the_order_in_which_it_became_ready() -> None:
     hands = Hands()
     queue = a_queue(hands)
-    jobs = [queue.admit(owner) for owner in (1, 2, 3)]
+    jobs = [queue.admit(1) for _ in "abc"]
     assert [job.state for job in jobs] == [JobState.FETCHING] * 3
     # The second to be admitted is ready first.
     tasks = [jobs[n].start(queue.run(jobs[n], name)) for n, name in ((1, "b"), (0, "a"), (2, "c"))]
@@ -73,6 +74,7 @@ async def test_jobs_run_in_the_order_in_which_they_became_ready() -> None:
     assert hands.begun == ["b"]
     assert hands.deadlines_s == [7.0]
     assert [queue.place_of(job) for job in jobs] == [1, 0, 2]
+    assert queue.waiting == (jobs[0], jobs[2])
     assert jobs[1].state is JobState.RUNNING
     assert (jobs[1].progress, jobs[0].progress) == (HALF, None)
     for name in "bac":
@@ -95,6 +97,31 @@ async def test_as_many_run_at_once_as_there_are_workers() -> None:
     assert second.begun == ["b", "c"]
 
 
+async def test_servers_take_turns_and_inside_them_their_people() -> None:
+    hands = Hands()
+    queue = a_queue(hands)
+    places = {  # the first runs at once; after it, the turns are those of the second row
+        "a1": (1, 7), "a2": (1, 7), "a3": (1, 7), "b1": (2, 7), "c1": (3, 8), "d1": (4, None),
+    }  # fmt: skip
+    tasks = [
+        (job := queue.admit(owner, guild_id)).start(queue.run(job, name))
+        for name, (owner, guild_id) in places.items()
+    ]
+    await turn_over()
+    assert [queue.place_of(job) for job in queue.jobs] == [0, 1, 5, 4, 2, 3]
+    for name in places:
+        hands.end(name)
+    await asyncio.gather(*tasks)
+    assert hands.begun == ["a1", "a2", "c1", "d1", "b1", "a3"]
+
+
+async def test_people_outside_servers_are_servers_of_their_own() -> None:
+    queue = a_queue(Hands())
+    assert queue.admit(1).server == queue.admit(1).server != queue.admit(2).server
+    assert queue.admit(1, 7).server == queue.admit(2, 7).server != queue.admit(2, 8).server
+    assert queue.admit(9).server != queue.admit(1, 9).server
+
+
 async def test_limits_count_from_admission_to_release() -> None:
     queue = a_queue(Hands(), limit=3, limit_per_user=2)
     mine = [queue.admit(1), queue.admit(1)]
@@ -106,6 +133,27 @@ async def test_limits_count_from_admission_to_release() -> None:
     queue.release(mine[0])
     assert queue.jobs_of(1) == (mine[1],)
     queue.admit(3)
+
+
+async def test_a_server_may_set_its_own_limit() -> None:
+    queue = a_queue(Hands(), limit_per_user=2)
+    queue.admit(1, limit_per_user=1)
+    with pytest.raises(TooManyJobsError, match="already have 1 merge in"):
+        queue.admit(1, limit_per_user=1)
+    for _ in range(2):
+        queue.admit(1, limit_per_user=3)
+
+
+async def test_a_job_of_an_earlier_run_is_let_in_again_under_its_id() -> None:
+    queue = a_queue(Hands(), limit=1, limit_per_user=1)
+    queue.admit(1)
+    job = queue.readmit(1, 7, "0123456789ab", kind="remix")
+    assert (job.id, job.owner, job.guild_id, job.kind) == ("0123456789ab", 1, 7, "remix")
+    assert queue.job("0123456789ab") is job
+    with pytest.raises(ValueError, match="there already"):
+        queue.readmit(1, 7, "0123456789ab")
+    queue.release(job)
+    assert queue.job("0123456789ab") is None
 
 
 async def test_a_failed_job_lets_the_next_one_run() -> None:
@@ -167,6 +215,26 @@ async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next() -> Non
     assert hands.begun == ["a", "c"]
 
 
+async def test_a_job_that_is_called_off_as_its_turn_comes_does_not_cost_its_server_the_turn() -> (
+    None
+):
+    hands = Hands()
+    queue = a_queue(hands)
+    running = queue.admit(9)
+    gone, kept, others = queue.admit(1, 7), queue.admit(2, 7), queue.admit(3, 8)
+    tasks = [
+        job.start(queue.run(job, name))
+        for job, name in ((running, "a"), (gone, "gone"), (kept, "kept"), (others, "others"))
+    ]
+    await turn_over()
+    hands.end("a")
+    gone.call_off(cancelled())  # its turn is cancelled now and leaves the queue a moment later
+    for name in ("kept", "others"):
+        hands.end(name)
+    await asyncio.gather(*tasks[2:])
+    assert hands.begun == ["a", "kept", "others"]
+
+
 async def test_called_off_before_the_work_began() -> None:
     queue = a_queue(Hands())
     job = queue.admit(1)
@@ -195,6 +263,33 @@ async def test_closing_calls_all_off_and_admits_no_more() -> None:
     queue.close()
     await turn_over()
     assert task.cancelled()
+    assert isinstance(job.called_off, GoingDownError)
     assert str(job.called_off) == "The bot is being restarted. Please try again in a minute."
-    with pytest.raises(CalledOffError, match="restarted"):
+    with pytest.raises(GoingDownError, match="restarted"):
         queue.admit(2)
+    with pytest.raises(GoingDownError, match="restarted"):
+        queue.readmit(2, None, "0123456789ab")
+
+
+async def test_who_cancelled_is_told_so_though_the_bot_goes_down() -> None:
+    queue = a_queue(Hands())
+    job = queue.admit(1)
+    job.call_off(cancelled())
+    queue.close()
+    assert not isinstance(job.called_off, GoingDownError)
+    assert isinstance(job.called_off, CalledOffError)
+
+
+async def test_a_job_knows_since_when_it_runs() -> None:
+    hands = Hands()
+    queue = a_queue(hands)
+    jobs = [queue.admit(1), queue.admit(1)]
+    tasks = [job.start(queue.run(job, name)) for job, name in zip(jobs, "ab", strict=True)]
+    before = time.monotonic()
+    await turn_over()
+    assert jobs[1].began_at is None
+    assert jobs[0].began_at is not None
+    assert before <= jobs[0].began_at <= time.monotonic()
+    for name in "ab":
+        hands.end(name)
+    await asyncio.gather(*tasks)
