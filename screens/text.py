@@ -13,7 +13,7 @@ from matplotlib.font_manager import get_font
 from PIL import ImageDraw, ImageFont
 
 from screens.blocks import SCALE, Block, panel, row, stack
-from screens.palette import CODE, LINK, MENTION, MENTION_GROUND
+from screens.palette import CODE, EDGE, LINK, MENTION, MENTION_GROUND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FONTS = Path(mpl.get_data_path(), "fonts", "ttf")
 _LINE = 1.375  # heights of a letter from one line to the next
+_INSET = 1.0  # points between the ground of some letters and the edge of their line
 _MARKS = re.compile(
     r"\\(?P<escaped>[^\w\s]|_)"
     r"|(?P<code>`+)(?P<inside>.+?)(?P=code)"
@@ -130,8 +131,10 @@ def _runs(line: str, style: Style, names: Mapping[str, str]) -> list[Run]:
         elif match["link"]:
             runs.append(Run(match["link"], replace(now, colour=LINK)))
         elif match["mention"]:
+            is_time = match["mention"].startswith("<t:")
             mention = replace(now, colour=MENTION, ground=MENTION_GROUND)
-            runs.append(Run(names[match["mention"]], mention))
+            shown = replace(now, ground=EDGE) if is_time else mention
+            runs.append(Run(names[match["mention"]], shown))
         else:
             code = replace(now, mono=True, ground=CODE, size=0.875 * now.size)
             runs.append(Run(match["inside"], code))
@@ -173,8 +176,11 @@ def _line(runs: Sequence[Run]) -> Block:
     base = (height * SCALE - ascent - descent) / 2 + ascent
     blocks = []
     for run in runs:
-        letters = _letters(run, height, base)
-        blocks.append(panel(letters, run.style.ground, 3) if run.style.ground else letters)
+        if run.style.ground:  # which must not touch that of the next line
+            letters = _letters(run, height - 2 * _INSET, base - _INSET * SCALE)
+            blocks.append(panel(letters, run.style.ground, 3))
+        else:
+            blocks.append(_letters(run, height, base))
     return row(blocks)
 
 
