@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import av
 import numpy as np
 import soxr
 
 from pipeline.errors import SilentAudioError, SongLengthError, UnreadableAudioError
-from pipeline.media import check_form, declared_s, no_audio, opened, packets
+from pipeline.media import check_form, declared_s, no_audio, opened, packets, tracked
 from pipeline.names import clean_name, clean_text, clock, title_of
 from pipeline.tapes import BLOCK, in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE, Song
@@ -151,10 +151,28 @@ def decode_blocks(path: Path, *, name: str | None = None) -> Iterator[Signal]:
         If the path is no file, is no audio, has no sound track, or, at the end, was too damaged.
     """
     shown = clean_name(path.name if name is None else name)
-    with opened(path, shown) as (container, stream):
-        tally = _Tally(declared_s=declared_s(container, stream))
-        yield from _blocks(container, stream, tally, shown)
-        _check_yield(tally, 0.0, shown)
+    with opened(path, shown) as track:
+        yield from _whole(*track, shown)
+
+
+def decode_pipe(pipe: IO[bytes], shown: str) -> Iterator[Signal]:
+    """Read what somebody writes into a pipe, as `decode_blocks` reads a file.
+
+    Parameters
+    ----------
+    pipe
+        Its end to read from.
+    shown
+        What to call it in messages.
+    """
+    with tracked(pipe, shown) as track:
+        yield from _whole(*track, shown)
+
+
+def _whole(container: InputContainer, stream: AudioStream, shown: str) -> Iterator[Signal]:
+    tally = _Tally(declared_s=declared_s(container, stream))
+    yield from _blocks(container, stream, tally, shown)
+    _check_yield(tally, 0.0, shown)
 
 
 def too_long(shown: str, finding: str, longest_s: float) -> SongLengthError:

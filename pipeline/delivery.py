@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scipy.ndimage import uniform_filter1d
 
-from pipeline.codec import LOSSLESS, decode_blocks, encode
+from pipeline.codec import LOSSLESS, encode
 from pipeline.gains import GRAIN
 from pipeline.loudness import (
     CEILING_DBTP,
@@ -25,8 +25,12 @@ from pipeline.mix import master
 from pipeline.types import SAMPLE_RATE, Loudness
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.layers import Layers
+    from pipeline.loudness import Levels
     from pipeline.mix import Premaster
+    from pipeline.types import Signal
 
 ARTIST = "vocal"
 """Tag that every file of ours carries."""
@@ -79,11 +83,13 @@ def deliver(
             aim = _try_out(draft, aim, path, max_bytes)
     while True:
         layers = master(draft, aim.ceiling_dbtp, aim.lufs)
-        encode(layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes)
-        power, peaks = measure_with_peaks(decode_blocks(path))
+        ear = _Ear()
+        encode(
+            layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes, listener=ear.listen
+        )
         loudness = Loudness(
-            integrated_lufs=gated_lufs(power),
-            true_peak_dbtp=highest_dbtp(peaks),
+            integrated_lufs=gated_lufs(ear.power),
+            true_peak_dbtp=highest_dbtp(ear.peaks),
             vocals_to_backing_lu=balance_lu(
                 levels(layers.vocals.power), levels(layers.backing.power)
             ),
@@ -93,6 +99,16 @@ def deliver(
         if better == aim:
             return layers, loudness
         aim = replace(better, evened=better.lufs != aim.lufs or aim.evened)
+
+
+class _Ear:
+    """Measures what comes out of the encoder; the last that it heard counts."""
+
+    power: Levels
+    peaks: Signal
+
+    def listen(self, blocks: Iterable[Signal]) -> None:
+        self.power, self.peaks = measure_with_peaks(blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +144,8 @@ def _try_out(draft: Premaster, aim: _Aim, path: Path, max_bytes: int | None) -> 
     passage = mix[:, start : start + _TRIED]
     budget = max_bytes and round(max_bytes * _TRIED / mix.shape[1]) + _HEADERS
     with TemporaryDirectory(dir=path.parent, prefix=".trying-") as scratch:
-        tried = encode(passage, Path(scratch, path.name), title="", max_bytes=budget)
-        power, peaks = measure_with_peaks(decode_blocks(tried))
-    lost_lu = integrated_lufs(passage) - gated_lufs(power)
-    return aim.corrected(highest_dbtp(peaks) - CEILING_DBTP, lost_lu)
+        ear = _Ear()
+        target = Path(scratch, path.name)
+        encode(passage, target, title="", max_bytes=budget, listener=ear.listen)
+    lost_lu = integrated_lufs(passage) - gated_lufs(ear.power)
+    return aim.corrected(highest_dbtp(ear.peaks) - CEILING_DBTP, lost_lu)

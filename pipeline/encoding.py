@@ -6,22 +6,27 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import imageio_ffmpeg
 import numpy as np
 import soundfile as sf
 
+from pipeline.decoding import decode_blocks, decode_pipe
 from pipeline.errors import OutputError, StageError
 from pipeline.names import clean_name, clean_text, clock
 from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pipeline.tapes import Sound
+    from pipeline.types import Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +36,14 @@ class _Lossy:
     muxer: str
     codec: str
     ladder_kbps: tuple[int, ...]
+    stream: str = ""  # the container in which it can be heard while it is written
     ample: tuple[str, ...] = ()  # options for bit rates with which quality is no question
 
 
 _LOSSY = {
     ".mp3": _Lossy(
         muxer="mp3",
+        stream="mp3",
         codec="libmp3lame",
         ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64),
         # Without LAME's noise shaping, in two thirds of the time: against the masked threshold
@@ -44,9 +51,14 @@ _LOSSY = {
         ample=("-compression_level", "7"),
     ),
     ".ogg": _Lossy(
-        muxer="ogg", codec="libvorbis", ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64)
+        muxer="ogg",
+        stream="ogg",
+        codec="libvorbis",
+        ladder_kbps=(256, 224, 192, 160, 128, 112, 96, 80, 64),
     ),
-    ".opus": _Lossy(muxer="opus", codec="libopus", ladder_kbps=(192, 160, 128, 96, 80, 64, 48)),
+    ".opus": _Lossy(
+        muxer="opus", stream="ogg", codec="libopus", ladder_kbps=(192, 160, 128, 96, 80, 64, 48)
+    ),
     ".m4a": _Lossy(muxer="ipod", codec="aac", ladder_kbps=(256, 224, 192, 160, 128, 96, 80, 64)),
 }
 _AMPLE_KBPS = 224
@@ -54,6 +66,9 @@ _LOSSLESS = {".flac": "FLAC", ".wav": "WAV"}
 
 LOSSLESS = tuple(key[1:] for key in _LOSSLESS)
 """Those of `FORMATS` that take their size from the length alone."""
+
+Listener: TypeAlias = "Callable[[Iterable[Signal]], object]"
+"""Takes what comes out of an encoder, in blocks of shape (2, k), until there is no more."""
 
 FORMATS = (*(key[1:] for key in _LOSSY), *LOSSLESS)
 """Extensions that `encode` writes, without the dot."""
@@ -66,6 +81,7 @@ def encode(
     title: str,
     artist: str = "",
     max_bytes: int | None = None,
+    listener: Listener | None = None,
 ) -> Path:
     """Write a sound as an audio file in the format that the extension names.
 
@@ -84,6 +100,10 @@ def encode(
         Tags of the file.
     max_bytes
         Most bytes that the file may have.
+    listener
+        Given what the encoder makes of the sound, as `pipeline.codec.decode_blocks` reads it and
+        while it is being written, if the format allows that; anew for each bit rate that is
+        tried. It runs in another thread, and takes it all.
 
     Returns
     -------
@@ -112,9 +132,9 @@ def encode(
             target = Path(scratch, "whole" + extension)
             for kbps in _rungs(extension, samples.shape[1] / SAMPLE_RATE, max_bytes):
                 if kbps is None:
-                    _write_lossless(samples, target, tags)
+                    _write_lossless(samples, target, tags, listener)
                 else:
-                    _write_lossy(samples, target, tags, kbps)
+                    _write_lossy(samples, target, tags, kbps, listener)
                 if max_bytes is None or target.stat().st_size <= max_bytes:
                     return target.replace(path)
     except OSError as error:
@@ -151,7 +171,9 @@ def _too_big(shown: str, extension: str, length_s: float, max_bytes: int) -> Out
     )
 
 
-def _write_lossless(sound: Sound, target: Path, tags: dict[str, str]) -> None:
+def _write_lossless(
+    sound: Sound, target: Path, tags: dict[str, str], listener: Listener | None
+) -> None:
     name = os.fsencode(target)  # soundfile would insist on a folder's name being UTF-8
     with sf.SoundFile(
         name, "w", SAMPLE_RATE, 2, format=_LOSSLESS[target.suffix], subtype="PCM_24"
@@ -160,34 +182,59 @@ def _write_lossless(sound: Sound, target: Path, tags: dict[str, str]) -> None:
             setattr(file, key, value)
         for block in blocks(sound):
             file.write(block.T)
+    if listener:
+        listener(decode_blocks(target))
 
 
-def _write_lossy(sound: Sound, target: Path, tags: dict[str, str], kbps: int) -> None:
-    """Feed ffmpeg, block by block, with as much as it takes."""
+def _write_lossy(
+    sound: Sound, target: Path, tags: dict[str, str], kbps: int, listener: Listener | None
+) -> None:
+    """Feed ffmpeg, block by block, with as much as it takes, while the listener hears it."""
+    stream = _LOSSY[target.suffix].stream if listener else ""
     with (target.parent / "log").open("w+b") as log:
-        command = _command(target, tags, kbps)
         with (
             subprocess.Popen(  # noqa: S603 - our own words; tags stand behind their keys
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log
+                _command(target, tags, kbps, stream),
+                cwd=target.parent,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if stream else log,
+                stderr=log,
             ) as ffmpeg,
+            ThreadPoolExecutor(1) as pool,
             ExitStack() as undo,
         ):
             undo.callback(ffmpeg.kill)
+            if listener and ffmpeg.stdout:
+                listening = pool.submit(_hear, ffmpeg.stdout, target.name, listener)
             whole = _feed(sound, ffmpeg)
             undo.pop_all()
         if ffmpeg.returncode or not whole:
             log.seek(0)
-            raise StageError(Stage.ENCODE, log.read().decode(errors="replace")[-2000:])
+            error = StageError(Stage.ENCODE, log.read().decode(errors="replace")[-2000:])
+            raise error from (listening.exception() if listener and stream else None)
+    if listener and stream:
+        listening.result()
+    elif listener:
+        listener(decode_blocks(target))
 
 
-def _command(target: Path, tags: dict[str, str], kbps: int) -> list[str]:
+def _hear(pipe: IO[bytes], shown: str, listener: Listener) -> None:
+    with pipe:  # an encoder that nobody hears must not wait for ever
+        listener(decode_pipe(pipe, shown))
+
+
+def _command(target: Path, tags: dict[str, str], kbps: int, stream: str) -> list[str]:
     encoder = _LOSSY[target.suffix]
     source = ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "2", "-i", "pipe:0"]
     named = [word for key, value in tags.items() for word in ("-metadata", f"{key}={value}")]
-    coded = ["-f", encoder.muxer, "-c:a", encoder.codec, "-b:a", f"{kbps}k"]
+    coded = ["-map", "0:a", "-c:a", encoder.codec, "-b:a", f"{kbps}k"]
     coded += encoder.ample if kbps >= _AMPLE_KBPS else ()
-    # Whatever the path begins with, it is not taken for an option or another protocol.
-    return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, f"file:{target}"]
+    # The file's name is our own, in the folder that ffmpeg runs in.
+    if stream:
+        out = ["-f", "tee", f"[f={encoder.muxer}]{target.name}|[f={stream}]pipe:1"]
+    else:
+        out = ["-f", encoder.muxer, target.name]
+    return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, *out]
 
 
 def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> bool:

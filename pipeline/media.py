@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import av
 
@@ -60,24 +60,30 @@ def opened(path: Path, shown: str) -> Iterator[tuple[InputContainer, AudioStream
         If the path is no file, is no audio, or has no sound track that can be decoded.
     """
     _check_file(path, shown)
+    # FFmpeg also guesses by name; a file opened by number has none.
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file, tracked(file, shown) as found:
+            yield found
+    except PermissionError as error:
+        raise UnreadableAudioError(
+            f"{shown} may not be read.", hint="Change its permissions."
+        ) from error
+
+
+@contextmanager
+def tracked(file: IO[bytes], shown: str) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """Find the first sound track in an open file or a pipe; as `opened`."""
     options = {
         "format_whitelist": _CONTAINERS,
         "codec_whitelist": _DECODERS,
         "protocol_whitelist": "none",  # no such protocol: nothing else can be opened
     }
-    # FFmpeg also guesses by name; a file opened by number has none.
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
-            try:
-                container = av.open(file, "r", options=options, metadata_errors="replace")
-            except av.FFmpegError as error:
-                raise no_audio(shown) from error
-            with container:
-                yield container, _sound_track(container, shown)
-    except PermissionError as error:
-        raise UnreadableAudioError(
-            f"{shown} may not be read.", hint="Change its permissions."
-        ) from error
+        container = av.open(file, "r", options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise no_audio(shown) from error
+    with container:
+        yield container, _sound_track(container, shown)
 
 
 def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

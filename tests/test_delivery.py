@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -63,9 +63,9 @@ def test_what_an_encoder_does_to_peaks_and_loudness_is_made_up_for(
 ) -> None:
     written = []
 
-    def encode_changed(sound: Sound, path: Path, *, title: str, **_: object) -> Path:
+    def encode_changed(sound: Sound, path: Path, **how: Any) -> Path:
         written.append(sound)
-        return encode(sound[:, :] * np.float32(10.0 ** (change_db / 20.0)), path, title=title)
+        return encode(sound[:, :] * np.float32(10.0 ** (change_db / 20.0)), path, **how)
 
     monkeypatch.setattr(delivery, "encode", encode_changed)
     _, loudness = deliver(draft(), tmp_path / "out.wav", "A song")
@@ -81,9 +81,9 @@ def test_a_long_mix_is_tried_on_a_passage_and_encoded_once(
 ) -> None:
     lengths = []
 
-    def encode_changed(sound: Sound, path: Path, *, title: str, **_: object) -> Path:
+    def encode_changed(sound: Sound, path: Path, **how: Any) -> Path:
         lengths.append(sound.shape[1])
-        return encode(sound[:, :] * np.float32(10.0 ** (change_db / 20.0)), path, title=title)
+        return encode(sound[:, :] * np.float32(10.0 ** (change_db / 20.0)), path, **how)
 
     monkeypatch.setattr(delivery, "encode", encode_changed)
     monkeypatch.setattr(delivery, "_LONG", 4 * SAMPLE_RATE)
@@ -101,9 +101,9 @@ def test_a_passage_is_tried_with_its_share_of_the_bytes(
 ) -> None:
     budgets = []
 
-    def encode_noting(sound: Sound, path: Path, *, title: str, max_bytes: int, **_: object) -> Path:
-        budgets.append(max_bytes / sound.shape[1])
-        return encode(sound, path, title=title, max_bytes=max_bytes)
+    def encode_noting(sound: Sound, path: Path, **how: Any) -> Path:
+        budgets.append(how["max_bytes"] / sound.shape[1])
+        return encode(sound, path, **how)
 
     monkeypatch.setattr(delivery, "encode", encode_noting)
     monkeypatch.setattr(delivery, "_LONG", 4 * SAMPLE_RATE)
@@ -121,9 +121,9 @@ def test_what_cannot_be_made_loud_enough_is_written_once(
     layer = layer_of(clicks)
     written = []
 
-    def encode_noting(sound: Sound, path: Path, *, title: str, **_: object) -> Path:
+    def encode_noting(sound: Sound, path: Path, **how: Any) -> Path:
         written.append(path)
-        return encode(sound, path, title=title)
+        return encode(sound, path, **how)
 
     monkeypatch.setattr(delivery, "encode", encode_noting)
     _, loudness = deliver(premaster(Layers(vocals=layer, backing=layer)), tmp_path / "o.wav", "x")

@@ -19,6 +19,8 @@ from pipeline.types import SAMPLE_RATE
 from tests.audio_files import PITCHES_HZ, pitch_and_level, sines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.types import Signal
 
 
@@ -186,3 +188,50 @@ def test_the_systems_ffmpeg_comes_first(tmp_path: Path, monkeypatch: pytest.Monk
     own.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_ffmpeg() == str(own)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_a_listener_hears_what_will_be_in_the_file(tmp_path: Path, extension: str) -> None:
+    heard: list[Signal] = []
+
+    def listen(blocks: Iterable[Signal]) -> None:
+        heard.append(np.concatenate(list(blocks), axis=1))
+
+    path = encode(sines(4.0, SAMPLE_RATE), tmp_path / f"o.{extension}", title="", listener=listen)
+    read = decode(path).samples
+    assert len(heard) == 1
+    # A file says how much of its beginning an encoder has put there; a stream of mp3 does not.
+    early = heard[0].shape[1] - read.shape[1]
+    assert 0 <= early < 4000
+    middle = slice(SAMPLE_RATE, 3 * SAMPLE_RATE)
+    shifts = [
+        s for s in range(early + 1) if np.allclose(heard[0][:, s:][:, middle], read[:, middle])
+    ]
+    assert shifts
+
+
+def test_a_listener_hears_each_bit_rate_that_is_tried(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, (2, 20 * SAMPLE_RATE)).astype(np.float32)
+    heard: list[int] = []
+
+    def listen(blocks: Iterable[Signal]) -> None:
+        heard.append(sum(block.shape[1] for block in blocks))
+
+    path = encode(noise, tmp_path / "o.ogg", title="", max_bytes=240_000, listener=listen)
+    assert path.stat().st_size <= 240_000
+    assert heard == pytest.approx([20 * SAMPLE_RATE] * len(heard), abs=SAMPLE_RATE)
+    assert heard
+
+
+@pytest.mark.parametrize("extension", ["mp3", "m4a", "wav"])
+@pytest.mark.parametrize("hears", ["all", "nothing"])
+def test_a_listener_that_fails_ends_the_writing(tmp_path: Path, extension: str, hears: str) -> None:
+    def listen(blocks: Iterable[Signal]) -> None:
+        if hears == "all":
+            list(blocks)
+        raise MemoryError("no ears")
+
+    with pytest.raises((MemoryError, StageError)) as caught:
+        encode(sines(30.0, SAMPLE_RATE), tmp_path / f"o.{extension}", title="", listener=listen)
+    assert "no ears" in f"{caught.value} {caught.value.__cause__}"
+    assert not list(tmp_path.iterdir())
