@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import logging
-import secrets
 import signal
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,13 +16,19 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot import render
+from bot import views
+from bot.answers import answer_error
 from bot.commands import add_commands
 from bot.config import ConfigError
 from bot.desk import MergeDesk
+from bot.estimates import Estimates
 from bot.files import claim, delete_orphans, http_fetch
 from bot.jobs import JobQueue
-from bot.replies import Reply
+from bot.ledger import HOUR_S, Ledger, now
+from bot.library import Library
+from bot.picks import Picks
+from bot.policy import Policies
+from bot.store import Store
 from bot.tasks import MergerSettings, Rehearsal, make_merger
 from bot.workers import Worker
 
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DATABASE = "vocal.sqlite3"
+"""The file in the bot's directory with all its records."""
+
 REHEARSALS = "rehearsals"
 """The folder in the bot's directory for what workers do ahead of their first job."""
 
@@ -50,26 +58,14 @@ class Tree(app_commands.CommandTree["VocalClient"]):
 
     async def interaction_check(self, _interaction: discord.Interaction[VocalClient], /) -> bool:
         """Remember who is being served, so that a stopping bot can wait for their answers."""
-        task = asyncio.current_task()
-        if task is not None:
-            self.client.served.add(task)
-            task.add_done_callback(self.client.served.discard)
+        self.client.serve(asyncio.current_task())
         return True
 
     async def on_error(
         self, interaction: discord.Interaction[VocalClient], error: app_commands.AppCommandError, /
     ) -> None:
         """Answer an error in one sentence; the log has the rest under a reference code."""
-        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-        reference = secrets.token_hex(3).upper()
-        if render.is_ours(cause):
-            log.error("%s: a command failed", reference, exc_info=cause)
-        else:
-            log.info("refused: %s", cause)
-        try:
-            await Reply.to(interaction).refuse(render.error_sentence(cause, reference))
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as unsent:
-            log.warning("%s: nobody could be told: %s", reference, unsent)
+        await answer_error(interaction, error)
 
 
 class VocalClient(discord.Client):
@@ -105,7 +101,7 @@ class VocalClient(discord.Client):
         )
         self.config = config
         self.tree = Tree(self)
-        self.served: set[asyncio.Task[Any]] = set()
+        self._served: set[asyncio.Task[Any]] = set()
         self.workers = _merging_workers(config) if workers is None else workers
         self.queue: JobQueue[MergeTask, MergeResult] = JobQueue(
             self.workers,
@@ -117,8 +113,18 @@ class VocalClient(discord.Client):
         self._session: aiohttp.ClientSession | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
-        self.desk = MergeDesk(config, self.queue, fetch or self._fetch, edit_every_s=edit_every_s)
-        add_commands(self.tree, self.desk, self.queue)
+        self._chores: asyncio.Task[None] | None = None
+        self._store: Store | None = None
+        self.policies = Policies(config)
+        self.estimates = Estimates()
+        self.library = Library(
+            config.data_dir.absolute() / "library",
+            self.policies,
+            quota_bytes=config.library_bytes,
+        )
+        self.picks = Picks(config.data_dir.absolute() / "picks")
+        self.desk = MergeDesk(self, fetch or self._fetch, edit_every_s=edit_every_s)
+        add_commands(self.tree, self)
 
     async def _fetch(self, url: str) -> AsyncIterator[bytes]:
         if self._session is None:
@@ -126,15 +132,56 @@ class VocalClient(discord.Client):
         async for piece in http_fetch(self._session)(url):
             yield piece
 
+    @property
+    def store(self) -> Store:
+        """The database; open from `setup_hook` on."""
+        if self._store is None:
+            raise RuntimeError("the database is opened when the bot starts")
+        return self._store
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the bot has promised and done."""
+        return Ledger(self.store)
+
+    def serve(self, task: asyncio.Task[Any] | None) -> None:
+        """Remember a task that answers somebody, so that a stopping bot can wait for it."""
+        if task is not None:
+            self._served.add(task)
+            task.add_done_callback(self._served.discard)
+
     async def setup_hook(self) -> None:
-        """Clear away what a killed run left, start the workers, and register the commands."""
+        """Open the books, clear away what a killed run left, and go on with what it had accepted.
+
+        Raises
+        ------
+        ConfigError
+            The data directory cannot be used, or the commands cannot be registered.
+        """
         self._claim = await asyncio.to_thread(claim, self.config.data_dir)
-        orphans = await asyncio.to_thread(delete_orphans, self.config.data_dir / "jobs")
+        self._store = await Store.open(self.config.data_dir / DATABASE)
+        await self.policies.load(self._store)
+        await self.estimates.load(self._store)
+        await self.library.load(self._store)
+        await self.picks.load(self._store)
+        still_needed = await self.desk.open_folders()
+        jobs = self.config.data_dir / "jobs"
+        orphans = await asyncio.to_thread(delete_orphans, jobs, still_needed)
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
         await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
+        for module in (views,):
+            self.add_dynamic_items(*module.DYNAMIC_ITEMS)
+        self._chores = asyncio.create_task(self._do_chores())
         self._warming = asyncio.create_task(self._warm_up())
         await self.sync_if_changed()
+        await self.desk.resume()
+
+    async def _do_chores(self) -> None:
+        """Let songs go that a library has kept for long enough, at once and then every hour."""
+        while True:
+            await self.library.expire(now())
+            await asyncio.sleep(HOUR_S)
 
     async def _warm_up(self) -> None:
         """Get the workers ready one after the other, which leaves the bot a core to answer on."""
@@ -190,15 +237,19 @@ class VocalClient(discord.Client):
 
     async def _stop(self) -> None:
         self.queue.close()
-        served = self.served - {asyncio.current_task()}
+        served = self._served - {asyncio.current_task()}
         if served:
             await asyncio.wait(served, timeout=GOODBYE_S)
-        if self._warming is not None:
-            self._warming.cancel()
+        for background in (self._warming, self._chores):
+            if background is not None:
+                background.cancel()
         for worker in self.workers:
             await worker.stop()
+        await self.picks.close()
         if self._session is not None:
             await self._session.close()
+        if self._store is not None:
+            await self._store.close()
         if self._claim is not None:  # else the directory is another bot's
             await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
             self._claim.close()

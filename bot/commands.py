@@ -1,4 +1,4 @@
-"""The slash commands: parse, build a Recipe, hand it on; nothing else."""
+"""The slash commands for merging: parse, hand on; nothing else."""
 
 from __future__ import annotations
 
@@ -9,67 +9,105 @@ import discord
 from discord import app_commands
 
 from bot import render
-from bot.desk import MergeDesk, Order
 from bot.jobs import cancelled
-from pipeline.recipe import OPTIONS, Recipe
+from bot.library_offers import offer_from_library
+from pipeline.errors import UserError
+from pipeline.recipe import OPTIONS
 
 if TYPE_CHECKING:
-    from bot.jobs import JobQueue
+    from collections.abc import Mapping
+
+    from bot.client import VocalClient
+    from bot.orders import Offer
     from pipeline.recipe import Option
 
 LONGEST_TEXT = 100
 """Characters in the description of an option and the name of a choice."""
 
+ANYWHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
+BY_ANYBODY = app_commands.AppInstallationType(guild=True, user=True)
 
-def add_commands(
-    tree: app_commands.CommandTree[Any], desk: MergeDesk, queue: JobQueue[Any, Any]
-) -> None:
+_SONGS: Mapping[str, tuple[str, type[Any]]] = {
+    "vocals": ("the song whose voice is heard", discord.Attachment),
+    "backing": ("the song whose accompaniment is heard", discord.Attachment),
+    "vocals_from": ("instead of vocals: a song from this server's library", str),
+    "backing_from": ("instead of backing: a song from this server's library", str),
+}
+
+
+class MissingSongError(UserError):
+    """A merge was asked for with one song, or with one too many."""
+
+
+def add_commands(tree: app_commands.CommandTree[VocalClient], client: VocalClient) -> None:
     """Put /merge, /queue and /cancel on the tree."""
-    for command in (_merge_command(desk), _queue_command(queue), _cancel_command(queue)):
-        command.allowed_installs = app_commands.AppInstallationType(guild=True, user=False)
+    for command in (_merge_command(client), _queue_command(client), _cancel_command(client)):
+        command.allowed_installs = BY_ANYBODY
+        command.allowed_contexts = ANYWHERE
         tree.add_command(command)
 
 
-def _merge_command(desk: MergeDesk) -> app_commands.Command[Any, ..., None]:
+def _merge_command(client: VocalClient) -> app_commands.Command[Any, ..., None]:
     async def merge(
-        interaction: discord.Interaction[Any],
-        vocals: discord.Attachment,
-        backing: discord.Attachment,
-        **options: Any,  # noqa: ANN401 - each option has its own kind, which Recipe checks
+        interaction: discord.Interaction[VocalClient],
+        **given: Any,  # noqa: ANN401 - each option has its own kind, which Recipe checks
     ) -> None:
-        await desk.merge(
-            interaction, Order(vocals=vocals, backing=backing, recipe=Recipe(**options))
-        )
+        offers = [
+            await _offer(client, interaction.guild_id, role, given)
+            for role in ("vocals", "backing")
+        ]
+        chosen = {
+            option.name: given[option.name] for option in OPTIONS if given[option.name] is not None
+        }
+        await client.desk.merge(interaction, offers[0], offers[1], chosen)
 
-    songs = {
-        "vocals": "the song whose voice is heard",
-        "backing": "the song whose accompaniment is heard",
-    }
-    described = {option.name: _description(option) for option in OPTIONS}
-    choices = {option.name: _choices(option) for option in OPTIONS if option.choices}
+    parameters = [_optional(name, kind) for name, (_, kind) in _SONGS.items()]
+    parameters += [_optional(option.name, _kind(option)) for option in OPTIONS]
     # discord.py reads a command's options from its signature; ours follow Recipe's fields.
-    given = inspect.signature(merge, eval_str=True, globals={**globals(), "Any": Any})
-    fixed = [p for p in given.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    merge.__signature__ = given.replace(  # type: ignore[attr-defined]  # PEP 362 allows it
-        parameters=[*fixed, *(_parameter(option) for option in OPTIONS)]
+    read = inspect.signature(merge, eval_str=True, globals={**globals(), "VocalClient": Any})
+    merge.__signature__ = read.replace(  # type: ignore[attr-defined]  # PEP 362 allows it
+        parameters=[read.parameters["interaction"], *parameters]
     )
-    app_commands.describe(**songs, **described)(merge)
+    songs = {name: text for name, (text, _) in _SONGS.items()}
+    app_commands.describe(**songs, **{option.name: _description(option) for option in OPTIONS})(
+        merge
+    )
+    choices = {option.name: _choices(option) for option in OPTIONS if option.choices}
     app_commands.choices(**choices)(merge)
     what = "Sing one song over another: the first one's voice, the second one's backing"
     callback: Any = merge  # its signature is made at run time, which no type checker sees
     return app_commands.Command(name="merge", description=what, callback=callback)
 
 
-def _parameter(option: Option) -> inspect.Parameter:
-    annotation: Any = option.kind
-    if not option.choices:
-        annotation = app_commands.Range[option.kind, option.minimum, option.maximum]
-    return inspect.Parameter(
-        option.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=option.default,
-        annotation=annotation,
+async def _offer(
+    client: VocalClient, guild_id: int | None, role: str, given: Mapping[str, Any]
+) -> Offer:
+    """Return the song that was given for a role, in one of two ways."""
+    attachment, named = given[role], given[f"{role}_from"]
+    if attachment is not None and named is not None:
+        raise MissingSongError(
+            f"You gave two songs for {role}.", hint=f"Use either {role} or {role}_from."
+        )
+    if attachment is not None:
+        return client.desk.attached(attachment)
+    if named is not None:
+        return await offer_from_library(client.library, guild_id, named)
+    raise MissingSongError(
+        f"There is no song for {role} yet.",
+        hint=f"Attach one as {role}, or choose one of this server's with {role}_from.",
     )
+
+
+def _optional(name: str, kind: Any) -> inspect.Parameter:  # noqa: ANN401 - a type, or a Range
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind | None
+    )
+
+
+def _kind(option: Option) -> Any:  # noqa: ANN401 - a type, or a Range
+    if option.choices:
+        return option.kind
+    return app_commands.Range[option.kind, option.minimum, option.maximum]
 
 
 def _description(option: Option) -> str:
@@ -91,17 +129,23 @@ def _choice_name(value: str, meaning: str) -> str:
     return meaning if value.lstrip("-").isdecimal() else f"{value}: {meaning}"
 
 
-def _queue_command(queue: JobQueue[Any, Any]) -> app_commands.Command[Any, ..., None]:
+def _queue_command(client: VocalClient) -> app_commands.Command[Any, ..., None]:
+    queue = client.queue
+
     @app_commands.command(name="queue", description="See how far your merges are")
     async def show_queue(interaction: discord.Interaction[Any]) -> None:
         mine = [(job, queue.place_of(job)) for job in queue.jobs_of(interaction.user.id)]
-        text = render.queue_text(mine, len(queue.jobs))
+        text = render.queue_text(
+            mine, len(queue.jobs), lambda job: client.estimates.ends_in_s(queue, job)
+        )
         await interaction.response.send_message(text, ephemeral=True)
 
     return show_queue
 
 
-def _cancel_command(queue: JobQueue[Any, Any]) -> app_commands.Command[Any, ..., None]:
+def _cancel_command(client: VocalClient) -> app_commands.Command[Any, ..., None]:
+    queue = client.queue
+
     @app_commands.command(name="cancel", description="Cancel your merges")
     async def cancel(interaction: discord.Interaction[Any]) -> None:
         count = sum(job.call_off(cancelled()) for job in queue.jobs_of(interaction.user.id))

@@ -1,60 +1,77 @@
-"""The desk that takes an order for a merge, follows it and hands the mash-up over."""
+"""The desk that takes orders, follows them and hands mash-ups over, across restarts of the bot.
+
+An order is written down before anybody is told that it was accepted, and crossed out once it is
+answered. What a stopped bot leaves written down, the next one finishes or answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot import render
-from bot.excerpts import ExcerptError, cut_excerpt, span_of
-from bot.files import MIB, Fetch, check_attachment, download, job_directory
-from bot.replies import Message, Reply, ResultTooLargeError
+from bot.admission import check_hour, check_permissions, check_place
+from bot.answers import answered
+from bot.delivery import hand_over
+from bot.files import AttachedSong, delete
+from bot.jobs import GoingDownError
+from bot.ledger import Entry, Step, now
+from bot.orders import Errand, Mashup, OrderedSong, were_swapped
+from bot.replies import Reply
 from bot.tasks import MergeTask
-from pipeline.errors import UserError
+from bot.views import progress_view, remix_view
+from pipeline.errors import NotKeptError
+from pipeline.pairing import SongSketch
+from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Mapping
     from pathlib import Path
 
     import discord
 
-    from bot.config import Config
-    from bot.jobs import Job, JobQueue
-    from pipeline.recipe import Recipe
-    from pipeline.types import MergeResult
+    from bot.client import VocalClient
+    from bot.files import Fetch
+    from bot.jobs import Job
+    from bot.orders import Offer
+    from pipeline.recipe import Value
+    from pipeline.types import KnownSong, MergeResult, SongFacts
 
 log = logging.getLogger(__name__)
 
-ROOM_FOR_THE_CARD = 64 * 1024
-"""Bytes of an upload that are kept free for the embed and the form around the file."""
 
-EXCERPT_BYTES = 4 * MIB
-"""Most bytes of an excerpt: any server takes them, and a minute of the best quality needs less."""
-
-_NEEDED = {"attach_files": "Attach Files", "embed_links": "Embed Links"}
+_INTERRUPTED = (
+    "The bot was restarted before your songs were there. Please merge them again, with /merge."
+)
 
 
-class MissingPermissionError(UserError):
-    """The bot may not do in this channel what a merge needs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a person asked for.
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """One order on its way.
 
     Attributes
     ----------
-    vocals, backing
-        The two attachments; they may be the same.
-    recipe
-        How they are to be merged.
+    job
+        Its place in the queue.
+    reply
+        Where its answer goes.
+    errand
+        What is to be done.
+    folder
+        Where its files lie.
+    ready
+        Whether the songs are there, so that a restarted bot can go on with it.
     """
 
-    vocals: discord.Attachment
-    backing: discord.Attachment
-    recipe: Recipe
+    job: Job
+    reply: Reply
+    errand: Errand
+    folder: Path
+    ready: bool = False
 
 
 class MergeDesk:
@@ -62,76 +79,223 @@ class MergeDesk:
 
     Parameters
     ----------
-    config
-        Limits and places.
-    queue
-        Where jobs wait for a worker.
+    client
+        The bot, with its queue, its records and its settings.
     fetch
         How attachments are read.
     edit_every_s
-        How often the reply may be edited, in seconds.
+        How often a reply may be edited, in seconds.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        queue: JobQueue[MergeTask, MergeResult],
-        fetch: Fetch,
-        *,
-        edit_every_s: float = 1.2,
-    ) -> None:
-        self._config = config
-        self._queue = queue
-        self.fetch = fetch
+    def __init__(self, client: VocalClient, fetch: Fetch, *, edit_every_s: float = 1.2) -> None:
+        self._client = client
         self._edit_every_s = edit_every_s
-        self._jobs_dir = config.data_dir.absolute() / "jobs"
+        self._jobs_dir = client.config.data_dir.absolute() / "jobs"
+        self.fetch = fetch
 
-    async def merge(self, interaction: discord.Interaction[Any], order: Order) -> None:
-        """Carry out an order from the first refusal to the mash-up in the reply.
+    def attached(self, attachment: discord.Attachment) -> AttachedSong:
+        """Return an attachment as a song that is offered."""
+        return AttachedSong(attachment, self.fetch)
+
+    async def merge(
+        self,
+        interaction: discord.Interaction[VocalClient],
+        vocals: Offer,
+        backing: Offer,
+        options: Mapping[str, Value],
+    ) -> None:
+        """Merge two songs, from the first refusal to the mash-up in the reply.
+
+        Parameters
+        ----------
+        interaction
+            What is answered; not acknowledged yet.
+        vocals, backing
+            The songs.
+        options
+            What the person set of the recipe; the server's defaults stand for the rest.
 
         Raises
         ------
         PipelineError
             Why there is no mash-up.
         """
+        policy = self._client.policies.of(interaction.guild_id)
         check_permissions(interaction)
-        for attachment in (order.vocals, order.backing):
-            check_attachment(attachment, self._config.max_upload_bytes)
-        job = self._queue.admit(interaction.user.id)
-        try:
-            reply = await Reply.open(interaction)
-            async with job_directory(self._jobs_dir, job.id) as folder:
-                max_bytes = interaction.filesize_limit - ROOM_FOR_THE_CARD
-                result = await self._follow(job, reply, self._work(job, order, folder, max_bytes))
-                await _hand_over(reply, result, folder, max_bytes)
-        finally:
-            self._queue.release(job)
+        check_place(interaction, policy)
+        recipe = Recipe(**{**policy.recipe, **options})  # type: ignore[arg-type]  # it checks them
+        for offer in (vocals, backing):
+            offer.check(policy.max_upload_bytes)
+        owner, guild_id = interaction.user.id, interaction.guild_id
+        await check_hour(self._client.ledger, owner, guild_id, policy.merges_per_hour, now())
+        errand = Errand(
+            vocals=OrderedSong(name=vocals.name),
+            backing=OrderedSong(name=backing.name),
+            recipe=recipe,
+            picture=policy.picture,
+            keep=policy.library and guild_id is not None,
+        )
+        await self._take(interaction, Reply.to(interaction), errand, (vocals, backing))
 
-    async def _work(self, job: Job, order: Order, folder: Path, max_bytes: int) -> MergeResult:
-        limit_bytes = self._config.max_upload_bytes
-        vocals = await download(order.vocals, folder, "vocals", self.fetch, limit_bytes)
-        backing = await download(order.backing, folder, "backing", self.fetch, limit_bytes)
-        task = MergeTask(
+    async def remix(
+        self,
+        interaction: discord.Interaction[VocalClient],
+        mashup: Mashup,
+        recipe: Recipe,
+        *,
+        swap: bool = False,
+        stems: bool = False,
+        words: str = "",
+    ) -> None:
+        """Change a mash-up: its owner's in its place, for others as an answer of their own.
+
+        Parameters
+        ----------
+        interaction
+            What is answered; not acknowledged yet.
+        mashup
+            What is changed.
+        recipe
+            How it is merged from now on.
+        swap
+            Exchange the two songs.
+        stems
+            Hand over the two layers as files instead.
+        words
+            What the change is, for the card.
+
+        Raises
+        ------
+        PipelineError
+            Why there is no new mash-up.
+        """
+        check_permissions(interaction)
+        check_place(interaction, self._client.policies.of(interaction.guild_id))
+        songs = (mashup.backing, mashup.vocals) if swap else (mashup.vocals, mashup.backing)
+        vocals, backing = (OrderedSong(name=song.name, known=song) for song in songs)
+        errand = Errand(
             vocals=vocals,
             backing=backing,
-            vocals_name=order.vocals.filename,
-            backing_name=order.backing.filename,
-            recipe=order.recipe,
-            out_dir=folder,
-            max_bytes=max_bytes,
-            longest_s=self._config.max_song_s,
+            recipe=recipe,
+            stems=stems,
+            picture=self._client.policies.of(interaction.guild_id).picture and not stems,
+            remix_of=mashup.id,
+            words=words,
         )
-        return await self._queue.run(job, task)
+        mine = interaction.user.id == mashup.owner and not stems
+        reply = Reply.to(interaction, before=remix_view(mashup) if mine else None)
+        await self._take(interaction, reply, errand, ())
 
-    async def _follow(
-        self, job: Job, reply: Reply, work: Coroutine[Any, Any, MergeResult]
-    ) -> MergeResult:
+    async def _take(
+        self,
+        interaction: discord.Interaction[VocalClient],
+        reply: Reply,
+        errand: Errand,
+        offers: tuple[Offer, ...],
+    ) -> None:
+        """Admit an order, write it down, acknowledge it and carry it out."""
+        address, client = reply.address, self._client
+        policy = client.policies.of(address.guild_id)
+        job = client.queue.admit(
+            address.user_id,
+            address.guild_id,
+            kind=errand.kind,
+            limit_per_user=policy.merges_at_once,
+            free_in_s=lambda jobs: client.estimates.first_end_s(client.queue, jobs),
+        )
+        work = _Work(job=job, reply=reply, errand=errand, folder=self._jobs_dir / job.id)
+        async with self._until_answered(work):
+            entry = Entry(
+                id=job.id,
+                step=Step.ACCEPTED,
+                address=address,
+                errand=errand,
+                accepted_at=now(),
+            )
+            await client.ledger.accept(entry)
+            await reply.open(interaction)
+            if reply.address != address:
+                await client.ledger.redirect(job.id, reply.address)
+            await asyncio.to_thread(work.folder.mkdir, parents=True)
+            await self._carry_out(work, offers)
+
+    @asynccontextmanager
+    async def _until_answered(self, work: _Work) -> AsyncIterator[None]:
+        """Cross an order out, and delete its files, when the block ends.
+
+        Where the bot is going down and can go on later, both stay, and the person is told.
+        """
+        later = False
+        try:
+            yield
+        except GoingDownError:
+            if not work.ready:
+                raise
+            later = True
+            await work.reply.show(render.RESTARTING)
+        except NotKeptError:
+            if work.errand.remix_of is not None:
+                await self._client.ledger.drop_mashup(work.errand.remix_of)
+                work.reply.expire()
+            raise
+        finally:
+            self._client.queue.release(work.job)
+            if not later:
+                await delete(work.folder)
+                await self._client.ledger.close(work.job.id)
+
+    async def _carry_out(self, work: _Work, offers: tuple[Offer, ...]) -> None:
+        """Get the songs, have them merged, and hand the mash-up over."""
+        client, reply = self._client, work.reply
+        result = await self._follow(work, self._have_it_made(work, offers))
+        if work.job.began_at is not None:
+            seconds = time.monotonic() - work.job.began_at
+            await client.estimates.record(work.errand.kind, seconds)
+        mashup = await self._remember(work, result)
+        await hand_over(reply, result, work.errand, work.folder, mashup)
+        if work.errand.keep and reply.address.guild_id is not None:
+            await self._keep_songs(work, result, reply.address.guild_id)
+
+    async def _have_it_made(self, work: _Work, offers: tuple[Offer, ...]) -> MergeResult:
+        ledger, errand = self._client.ledger, work.errand
+        policy = self._client.policies.of(work.reply.address.guild_id)
+        if offers:
+            files = [
+                await offer.fetch(work.folder, role, policy.max_upload_bytes)
+                for offer, role in zip(offers, ("vocals", "backing"), strict=True)
+            ]
+            errand = work.errand = replace(
+                errand,
+                vocals=replace(errand.vocals, file=files[0].name),
+                backing=replace(errand.backing, file=files[1].name),
+            )
+        if not work.ready:
+            await ledger.ready(work.job.id, errand)
+            work.ready = True
+        task = MergeTask(
+            vocals=_source(errand.vocals, work.folder),
+            backing=_source(errand.backing, work.folder),
+            vocals_name=errand.vocals.name,
+            backing_name=errand.backing.name,
+            recipe=errand.recipe,
+            out_dir=work.folder,
+            max_bytes=work.reply.address.max_bytes,
+            longest_s=policy.max_song_s,
+            stems=errand.stems,
+            picture=errand.picture,
+        )
+        return await self._client.queue.run(work.job, task)
+
+    async def _follow(self, work: _Work, doing: Coroutine[Any, Any, MergeResult]) -> MergeResult:
         """Show how the work goes until it ends."""
-        task = job.start(work)
+        job, queue = work.job, self._client.queue
+        view = progress_view(job.id)
+        task = job.start(doing)
         try:
             while not task.done():
-                status = render.job_status(job.state, self._queue.place_of(job), job.progress)
-                await reply.show(status)
+                ends_in_s = self._client.estimates.ends_in_s(queue, job)
+                status = render.job_status(job.state, queue.place_of(job), job.progress, ends_in_s)
+                await work.reply.show(status, view)
                 await asyncio.wait({task}, timeout=self._edit_every_s)
         finally:
             if not task.done():
@@ -141,46 +305,94 @@ class MergeDesk:
             raise job.called_off
         return task.result()
 
-
-async def _hand_over(reply: Reply, result: MergeResult, folder: Path, max_bytes: int) -> None:
-    """Deliver the mash-up, or an excerpt where Discord takes less than it had said."""
-    whole = Message(
-        embed=render.result_embed(result),
-        file=result.path,
-        file_name=render.result_file_name(result),
-    )
-    try:
-        await reply.finish(whole)
-    except ResultTooLargeError as refusal:
-        target = folder / "excerpt.mp3"
-        try:
-            await cut_excerpt(result, target, min(max_bytes, EXCERPT_BYTES))
-        except ExcerptError as error:
-            log.warning("a mash-up was refused, and no excerpt can be offered: %s", error)
-            raise refusal from error
-        part = Message(
-            text=render.excerpt_text(result, *span_of(result)),
-            embed=whole.embed,
-            file=target,
-            file_name=render.excerpt_file_name(result),
+    async def _remember(self, work: _Work, result: MergeResult) -> Mashup | None:
+        """Write down what the buttons under the answer need."""
+        errand, address = work.errand, work.reply.address
+        if errand.stems or not self._client.policies.of(address.guild_id).remix:
+            return None
+        in_place = errand.remix_of if address.in_place else None
+        mashup = Mashup.of(
+            result,
+            errand.recipe,
+            owner=address.user_id,
+            guild_id=address.guild_id,
+            made_at=now(),
+            id=in_place or work.job.id,
         )
-        await reply.finish(part)
+        await self._client.ledger.keep_mashup(mashup)
+        return mashup
 
+    async def _keep_songs(self, work: _Work, result: MergeResult, guild_id: int) -> None:
+        """Put both songs into the server's library."""
+        errand = work.errand
+        for ordered, known, facts in zip(
+            (errand.vocals, errand.backing), result.songs, _facts(result), strict=True
+        ):
+            if ordered.file is not None:
+                await self._client.library.add(
+                    guild_id,
+                    work.folder / ordered.file,
+                    name=ordered.name,
+                    known=known,
+                    sketch=SongSketch.of(facts),
+                    added_by=work.reply.address.user_id,
+                )
 
-def check_permissions(interaction: discord.Interaction[Any]) -> None:
-    """Refuse where the bot could not deliver.
+    async def resume(self) -> None:
+        """Go on with what the bot before had accepted: each order is finished, or answered."""
+        for entry in await self._client.ledger.open_jobs():
+            self._client.serve(asyncio.create_task(self._resume(entry)))
 
-    Raises
-    ------
-    MissingPermissionError
-        Names the permission that is missing.
-    """
-    if interaction.guild_id is None:
-        return
-    allowed = interaction.app_permissions
-    missing = [name for flag, name in _NEEDED.items() if not getattr(allowed, flag)]
-    if missing:
-        raise MissingPermissionError(
-            f"In this channel I lack the permission {' and '.join(missing)}.",
-            hint="Ask an admin for it, or use another channel.",
+    async def open_folders(self) -> set[str]:
+        """Return the names of the folders that orders of the bot before still need."""
+        return {entry.id for entry in await self._client.ledger.open_jobs()}
+
+    async def _resume(self, entry: Entry) -> None:
+        before = None
+        if entry.address.in_place and entry.errand is not None and entry.errand.remix_of:
+            mashup = await self._client.ledger.mashup(entry.errand.remix_of)
+            before = remix_view(mashup) if mashup is not None else None
+        reply = Reply(self._client, entry.address, before=before)
+        await answered(self._go_on(entry, reply), reply.refuse, self._client.ledger)
+
+    async def _go_on(self, entry: Entry, reply: Reply) -> None:
+        errand, folder, queue = entry.errand, self._jobs_dir / entry.id, self._client.queue
+        if errand is None or not _is_ready(entry, folder):
+            await delete(folder)
+            await reply.refuse(_INTERRUPTED)
+            await self._client.ledger.close(entry.id)
+            return
+        owner, guild_id = entry.address.user_id, entry.address.guild_id
+        work = _Work(
+            job=queue.readmit(owner, guild_id, entry.id, kind=errand.kind),
+            reply=reply,
+            errand=errand,
+            folder=folder,
+            ready=True,
         )
+        async with self._until_answered(work):
+            log.info("job %s goes on", entry.id)
+            await self._carry_out(work, ())
+
+
+def _source(song: OrderedSong, folder: Path) -> Path | KnownSong:
+    """Return a song's file, or what the cache knows it by."""
+    if song.file is not None:
+        return folder / song.file
+    if song.known is None:
+        raise ValueError("an ordered song has a file or is known")
+    return song.known
+
+
+def _is_ready(entry: Entry, folder: Path) -> bool:
+    """Return whether everything is there that a written order needs."""
+    if entry.errand is None or entry.step is not Step.READY:
+        return False
+    songs = (entry.errand.vocals, entry.errand.backing)
+    return all(song.known or (song.file and (folder / song.file).is_file()) for song in songs)
+
+
+def _facts(result: MergeResult) -> tuple[SongFacts, SongFacts]:
+    """Return what was found out about the songs in the order in which they were given."""
+    facts = (result.vocals, result.backing)
+    return facts[::-1] if were_swapped(result) else facts

@@ -1,4 +1,4 @@
-"""Attachments to files in a directory of their own, which never outlives its job."""
+"""Attachments to files, in folders that nobody else uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import fcntl
 import logging
 import re
 import shutil
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.names import clean_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection
 
     import discord
 
@@ -45,21 +45,6 @@ class DownloadError(UserError):
     """Discord did not hand an attachment over."""
 
 
-def check_attachment(attachment: discord.Attachment, limit_bytes: int) -> None:
-    """Refuse an attachment by what Discord says about it, before a byte is fetched.
-
-    Raises
-    ------
-    FileTooBigError, EmptyFileError
-        Names the file and what to do.
-    """
-    name = clean_name(attachment.filename)
-    if attachment.size > limit_bytes:
-        raise _too_big(name, limit_bytes)
-    if attachment.size == 0:
-        raise EmptyFileError(f"{name} is empty.", hint="Attach the song itself.")
-
-
 def _too_big(name: str, limit_bytes: int) -> FileTooBigError:
     return FileTooBigError(
         f"{name} is larger than the {limit_bytes // MIB} MiB that this bot takes.",
@@ -78,61 +63,85 @@ def http_fetch(session: aiohttp.ClientSession) -> Fetch:
     return fetch
 
 
-async def download(
-    attachment: discord.Attachment, folder: Path, role: str, fetch: Fetch, limit_bytes: int
-) -> Path:
-    """Stream an attachment to disk under a name that is safe whatever the user called it.
+@dataclass(frozen=True, slots=True)
+class AttachedSong:
+    """A song that somebody attached: an `Offer`.
 
-    Parameters
+    Attributes
     ----------
     attachment
-        What the user attached.
-    folder, role
-        Where to put it and what to call it, e.g. "vocals"; the suffix stays.
-    fetch
+        What Discord says about it.
+    read
         How to read a URL.
-    limit_bytes
-        More than this is refused even if Discord announced less.
-
-    Raises
-    ------
-    FileTooBigError, DownloadError
-        Names the file and what to do.
     """
-    name = clean_name(attachment.filename)
-    suffix = Path(attachment.filename).suffix.lower()
-    path = folder / (role + (suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""))
-    size = 0
-    try:
-        async with aiofiles.open(path, "wb") as file:
-            async for piece in fetch(attachment.url):
-                size += len(piece)
-                if size > limit_bytes:
-                    raise _too_big(name, limit_bytes)
-                await file.write(piece)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        log.warning("attachment %s was not handed over: %s", attachment.id, error)
-        raise DownloadError(
-            f"Discord did not hand {name} over.", hint="Please attach it again."
-        ) from error
-    return path
+
+    attachment: discord.Attachment
+    read: Fetch
+
+    @property
+    def name(self) -> str:
+        """What the user calls the file."""
+        return self.attachment.filename
+
+    def check(self, limit_bytes: int) -> None:
+        """Refuse it by what Discord says about it, before a byte is fetched.
+
+        Raises
+        ------
+        FileTooBigError, EmptyFileError
+            Names the file and what to do.
+        """
+        name = clean_name(self.name)
+        if self.attachment.size > limit_bytes:
+            raise _too_big(name, limit_bytes)
+        if self.attachment.size == 0:
+            raise EmptyFileError(f"{name} is empty.", hint="Attach the song itself.")
+
+    async def fetch(self, folder: Path, role: str, limit_bytes: int) -> Path:
+        """Stream it to disk under a name that is safe whatever the user called it.
+
+        More bytes than the limit are refused even if Discord announced less.
+
+        Raises
+        ------
+        FileTooBigError, DownloadError
+            Names the file and what to do.
+        """
+        name = clean_name(self.name)
+        path = folder / (role + safe_suffix(self.name))
+        size = 0
+        try:
+            async with aiofiles.open(path, "wb") as file:
+                async for piece in self.read(self.attachment.url):
+                    size += len(piece)
+                    if size > limit_bytes:
+                        raise _too_big(name, limit_bytes)
+                    await file.write(piece)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("attachment %s was not handed over: %s", self.attachment.id, error)
+            raise DownloadError(
+                f"Discord did not hand {name} over.", hint="Please attach it again."
+            ) from error
+        return path
 
 
-@asynccontextmanager
-async def job_directory(jobs_dir: Path, job_id: str) -> AsyncIterator[Path]:
-    """Make a directory for a job and delete it with all it holds, however the block ends."""
-    folder = jobs_dir / job_id
-    await asyncio.to_thread(folder.mkdir, parents=True)
-    try:
-        yield folder
-    finally:
-        # Shielded: a job that is cancelled while it cleans up must still clean up.
-        await asyncio.shield(asyncio.to_thread(_delete, folder))
+def safe_suffix(name: str) -> str:
+    """Return a file name's suffix if it is harmless, else ""."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+async def delete(folder: Path) -> None:
+    """Delete a folder with all it holds; one that cannot be deleted stays until the next start."""
+    # Shielded: a job that is cancelled while it cleans up must still clean up.
+    await asyncio.shield(asyncio.to_thread(_delete, folder))
 
 
 def _delete(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
     except OSError as error:  # no reason to take a finished mash-up back
         log.warning("%s stays until the next start: %s", folder, error)
 
@@ -161,9 +170,18 @@ def claim(data_dir: Path) -> TextIO:
     return lock
 
 
-def delete_orphans(jobs_dir: Path) -> int:
-    """Delete what an earlier run left behind when it was killed; return how many jobs it was."""
-    orphans = list(jobs_dir.iterdir()) if jobs_dir.is_dir() else []
+def delete_orphans(folder: Path, but: Collection[str] = ()) -> int:
+    """Delete what an earlier run left behind when it was killed; return how many it was.
+
+    Parameters
+    ----------
+    folder
+        Holds one folder for each of whatever it was.
+    but
+        Names of those that are still needed.
+    """
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    orphans = [path for path in found if path.name not in but]
     for orphan in orphans:
         shutil.rmtree(orphan)
     return len(orphans)

@@ -142,8 +142,9 @@ class Store:
 
     async def _prepare(self, path: Path) -> None:
         self._connection.row_factory = sqlite3.Row
-        await self._connection.execute("PRAGMA journal_mode = WAL")
-        await self._connection.execute("PRAGMA synchronous = FULL")  # accepted means written
+        await self.read("PRAGMA journal_mode = WAL")
+        await self.read("PRAGMA synchronous = FULL")  # accepted means written
+        await self.read("PRAGMA secure_delete = ON")  # forgotten means overwritten
         [verdict] = await self.read("PRAGMA quick_check(1)")
         if verdict[0] != "ok":
             raise sqlite3.DatabaseError(verdict[0])
@@ -174,13 +175,13 @@ class Store:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Change several things together or, if the block raises, none of them."""
         async with self._writing:
-            await self._connection.execute("BEGIN IMMEDIATE")
+            await self._change("BEGIN IMMEDIATE", ())
             done = False
             try:
                 yield Transaction(self)
                 done = True
             finally:
-                await self._connection.execute("COMMIT" if done else "ROLLBACK")
+                await self._change("COMMIT" if done else "ROLLBACK", ())
 
     async def close(self) -> None:
         """Close the file; what was written stays."""

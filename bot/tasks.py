@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.separate import Separator
-    from pipeline.types import MergeResult, OnFraction, OnProgress
+    from pipeline.types import KnownSong, MergeResult, OnFraction, OnProgress
 
     MakeSeparator: TypeAlias = Callable[[str, OnFraction], Separator]
 
@@ -28,7 +28,7 @@ class MergeTask:
     Attributes
     ----------
     vocals, backing
-        The two song files.
+        The two songs: their files, or what the cache knows them by.
     vocals_name, backing_name
         What the user called them; titles and errors say these.
     recipe
@@ -39,16 +39,22 @@ class MergeTask:
         Largest result that can be delivered.
     longest_s
         Longest song that is taken, in seconds.
+    stems
+        Write the two layers, too, as mp3 files.
+    picture
+        Draw the card.
     """
 
-    vocals: Path
-    backing: Path
+    vocals: Path | KnownSong
+    backing: Path | KnownSong
     vocals_name: str
     backing_name: str
     recipe: Recipe
     out_dir: Path
     max_bytes: int
     longest_s: float
+    stems: bool = False
+    picture: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +191,9 @@ class Merger:
             backing_name=task.backing_name,
             max_bytes=task.max_bytes,
             longest_s=task.longest_s,
+            stems=task.stems,
+            stems_format="mp3",
+            picture=task.picture,
             cache=self._cache,
             aside=self._aside,
             on_progress=on_progress,
@@ -202,6 +211,7 @@ class Merger:
                     Recipe(),
                     folder,
                     separator=self._separator_to_rehearse(),
+                    picture=True,
                     aside=self._aside,
                     on_progress=on_progress,
                 )

@@ -90,7 +90,7 @@ class ObedientWorker:
     async def run(self, task: MergeTask, *, deadline_s: float) -> MergeResult:
         assert self.env is not None
         self.tasks.append(task)
-        self.seen.append((task.vocals.read_bytes(), task.backing.read_bytes()))
+        self.seen.append((works.content(task.vocals), works.content(task.backing)))
         if not self.gate.is_set():
             await self.env.external_wait(self.gate.wait(), reason="the worker is working")
         return self.work(task)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.bot.conftest import Scene
 
 CALLBACK = "/interactions/*/callback"
-ORIGINAL = "/webhooks/*/messages/@original"
+ORIGINAL = "/webhooks/*/messages/*"
 MESSAGES = "/channels/*/messages"
 MIB = 1024 * 1024
 
@@ -85,7 +85,7 @@ async def test_hostile_names_stay_names(scene: Scene) -> None:
 async def test_progress_is_shown_when_it_changes(scene: Scene) -> None:
     scene.hands.gate.clear()
     answer = await scene.merge()
-    assert answer.response.content == "Fetching your two songs from Discord…"
+    assert answer.response.content == "Getting your songs…"
     await scene.env.advance_time(60)
     assert "Getting ready" in answer.response.content
     scene.hands.progress = Progress(stage=Stage.SEPARATE, fraction=0.5)
@@ -124,7 +124,7 @@ async def test_a_bad_recipe_is_refused_at_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Discord lets nobody send such a value; only a stale client could.
-    monkeypatch.setattr("bot.commands.Recipe", lambda **_: Recipe(nudge=65))
+    monkeypatch.setattr("bot.desk.Recipe", lambda **_: Recipe(nudge=65))
     answer = await scene.merge()
     assert answer.ephemeral
     assert answer.response.content == (

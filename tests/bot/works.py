@@ -18,6 +18,7 @@ from pipeline.names import title_of
 from pipeline.types import (
     BeatGrid,
     Key,
+    KnownSong,
     LayerPlan,
     Loudness,
     MergeResult,
@@ -173,16 +174,25 @@ def result(
         separator="built-in",
         seconds_by_stage={Stage.DECODE: 1.0, Stage.MIX: 2.4},
         notes=notes,
+        songs=(
+            KnownSong(audio="a" * 64, name=f"{vocals_title}.mp3", title=vocals_title),
+            KnownSong(audio="b" * 64, name=f"{backing_title}.mp3", title=backing_title),
+        ),
     )
 
 
 def glue(task: MergeTask, _on_progress: OnProgress) -> MergeResult:
     """Merge in the simplest way there is: both files, one after the other."""
     out = task.out_dir / "mashup.mp3"
-    out.write_bytes(task.vocals.read_bytes() + task.backing.read_bytes())
+    out.write_bytes(b"".join(content(song) for song in (task.vocals, task.backing)))
     return result(
         out, vocals_title=title_of(task.vocals_name), backing_title=title_of(task.backing_name)
     )
+
+
+def content(song: Path | KnownSong) -> bytes:
+    """Return what stands for a song: its file's bytes, or what the cache knows it by."""
+    return song.audio.encode() if isinstance(song, KnownSong) else song.read_bytes()
 
 
 def make_glue() -> Callable[[MergeTask, OnProgress], MergeResult]:
