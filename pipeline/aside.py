@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errands import send
 from pipeline.facts import to_facts
-from pipeline.tapes import file_of, in_memory
+from pipeline.tapes import file_of, in_memory, moved
 from pipeline.types import SAMPLE_RATE
 from pipeline.warp import render_piece, warp
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from pipeline.layers import Layers
     from pipeline.tapes import Blank
-    from pipeline.types import LayerPlan, OnFraction, Signal
+    from pipeline.types import LayerPlan, MergeResult, OnFraction, Signal
     from pipeline.warp import Piece, Render
 
 
@@ -99,6 +100,43 @@ class Aside:
         options = {"layer": to_facts(layer), "length_s": length_s, "keep_formants": keep_formants}
         self._do("warp", options, (stem, out), files, on_fraction)
         return out
+
+    def draw(
+        self, result: MergeResult, layers: Layers, path: Path, *, blank: Blank = in_memory
+    ) -> Path:
+        """Do as `pipeline.picture.draw_card` does.
+
+        Parameters
+        ----------
+        result, layers, path
+            As there.
+        blank
+            Makes room for the gains of the layers.
+
+        Raises
+        ------
+        AsideError, MemoryError
+            As for `warp`.
+        """
+        parts = (layers.vocals, layers.backing)
+        sounds = [moved(part.samples) for part in parts]
+        gains = blank(len(parts[0].gain))
+        for row, part in zip(gains, parts, strict=True):
+            row[:] = part.gain
+        signals = (*(sound.sound for sound in sounds), gains)
+        files = _files(*signals)
+        if files is None:
+            from pipeline.picture import draw_card  # noqa: PLC0415 - matplotlib, if need be
+
+            return draw_card(result, layers, path)
+        options = {
+            "result": to_facts(result),
+            "path": str(path),
+            "starts": [sound.start for sound in sounds],
+            "length": layers.mix.shape[1],
+        }
+        self._do("draw", options, signals, files, lambda _: None)
+        return path
 
     def share(self, blank: Blank) -> Render:
         """Return what renders the pieces of a stem in both processes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from scipy.ndimage import uniform_filter1d
 
@@ -21,16 +21,20 @@ from pipeline.loudness import (
     levels,
     measure_with_peaks,
 )
-from pipeline.mix import master
+from pipeline.mix import master, master_gain
 from pipeline.types import SAMPLE_RATE, Loudness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from pipeline.gains import Gain
     from pipeline.layers import Layers
     from pipeline.loudness import Levels
     from pipeline.mix import Premaster
     from pipeline.types import Signal
+
+OnMastered: TypeAlias = "Callable[[Layers, Gain], None]"
+"""Told what goes into a file."""
 
 ARTIST = "vocal"
 """Tag that every file of ours carries."""
@@ -44,7 +48,12 @@ _HEADERS = 16_384  # bytes that a short file has just as well as a long one
 
 
 def deliver(
-    draft: Premaster, path: Path, title: str, max_bytes: int | None = None
+    draft: Premaster,
+    path: Path,
+    title: str,
+    max_bytes: int | None = None,
+    *,
+    on_mastered: OnMastered = lambda _layers, _gain: None,
 ) -> tuple[Layers, Loudness]:
     """Master a mix, write it and measure what was written.
 
@@ -63,6 +72,8 @@ def deliver(
         Tag of the file.
     max_bytes
         Most bytes that the file may have.
+    on_mastered
+        Told what is about to be written and the gain that made it of the draft, each time.
 
     Returns
     -------
@@ -82,7 +93,9 @@ def deliver(
         if draft.layers.mix.shape[1] > _LONG:
             aim = _try_out(draft, aim, path, max_bytes)
     while True:
-        layers = master(draft, aim.ceiling_dbtp, aim.lufs)
+        gain = master_gain(draft, aim.ceiling_dbtp, aim.lufs)
+        layers = draft.layers * gain
+        on_mastered(layers, gain)
         ear = _Ear()
         encode(
             layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes, listener=ear.listen

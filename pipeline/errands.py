@@ -14,10 +14,11 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.facts import from_facts
-from pipeline.types import LayerPlan
+from pipeline.types import LayerPlan, MergeResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,26 @@ def _render(inputs: Sequence[Signal], out: Signal, options: Message, _: OnFracti
     out[:] = render_piece(inputs[0], from_facts(Piece, options["piece"]))
 
 
-_ERRANDS: dict[str, Errand] = {"warp": _warp, "render": _render}
+def _draw(inputs: Sequence[Signal], gains: Signal, options: Message, _: OnFraction) -> None:
+    # Loaded by the first that asks for it: many never do.
+    from pipeline.layers import Layer, Layers  # noqa: PLC0415 - see above
+    from pipeline.picture import draw_card  # noqa: PLC0415 - see above
+    from pipeline.tapes import Moved  # noqa: PLC0415 - see serve
+
+    length = options["length"]
+    vocals, backing = (
+        Layer(
+            samples=Moved(sound=sound, start=start, length=length),
+            raw_power=gain[:0].astype(float),  # nobody asks for it
+            gain=gain,
+        )
+        for sound, start, gain in zip(inputs, options["starts"], gains, strict=True)
+    )
+    result = from_facts(MergeResult, options["result"])
+    draw_card(result, Layers(vocals=vocals, backing=backing), Path(options["path"]))
+
+
+_ERRANDS: dict[str, Errand] = {"warp": _warp, "render": _render, "draw": _draw}
 
 
 def serve(line: socket.socket) -> None:

@@ -6,14 +6,18 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.cache import make_key
+from pipeline.gains import knots
 from pipeline.parts import Part
-from pipeline.types import MergeResult, Plan, SongFacts
+from pipeline.types import SAMPLE_RATE, MergeResult, Plan, SongFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeline.cache import Cache
+    from pipeline.gains import Gain
     from pipeline.layers import Layer
     from pipeline.parts import Slot
     from pipeline.recipe import Recipe
@@ -169,8 +173,13 @@ def keep_alignment(cache: Cache, order: Order, alignment: Alignment) -> None:
         coming.commit(alignment)
 
 
-def recall_result(cache: Cache, order: Order, out_dir: Path) -> MergeResult | None:
+def recall_result(cache: Cache, order: Order, out_dir: Path) -> tuple[MergeResult, Gain] | None:
     """Find a finished mash-up in the cache, and copy its files into a folder.
+
+    Returns
+    -------
+    tuple or None
+        As it was kept.
 
     Raises
     ------
@@ -186,18 +195,24 @@ def recall_result(cache: Cache, order: Order, out_dir: Path) -> MergeResult | No
         made["picture"] = out_dir / result.picture
     for path in made.values():
         entry.copy(path.name, path)
-    return replace(result, **made)
+    gain = entry.signals["gain"].reshape(-1)[: knots(round(result.plan.length_s * SAMPLE_RATE))]
+    return replace(result, **made), gain
 
 
-def keep_result(cache: Cache, order: Order, result: MergeResult) -> None:
-    """Keep a finished mash-up in the cache."""
+def keep_result(cache: Cache, order: Order, result: MergeResult, gain: Gain) -> None:
+    """Keep a finished mash-up in the cache, and the gain that made it of its balanced layers.
+
+    Its layers as files are not kept: they are written anew where somebody wants them.
+    """
     files = [path for path in (result.path, result.picture) if path is not None]
     kept = replace(
         result,
         path=Path(result.path.name),
         picture=None if result.picture is None else Path(result.picture.name),
+        stems={},
     )
     with cache.pending(order.result_key, of=order.audio) as coming:
         for path in files:
             coming.add_file(path.name, path)
-        coming.commit(kept)
+        # Laid out in two rows, as signals are.
+        coming.commit(kept, {"gain": np.resize(gain, (2, -(-len(gain) // 2)))})

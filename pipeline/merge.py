@@ -8,19 +8,15 @@ cache: the stems of a song, the aligned layers of two, or the very mash-up.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.arrange import assemble
 from pipeline.cache import Cache
 from pipeline.casting import cast_songs, plan_mashup
-from pipeline.codec import LONGEST_S, LOSSLESS, encode
-from pipeline.delivery import ARTIST, deliver
+from pipeline.codec import LONGEST_S
 from pipeline.denoise import denoise
-from pipeline.dynamics import duck, level_frames
-from pipeline.grids import warp_grid
+from pipeline.finishing import Wanted, add_stems, finish
 from pipeline.keepsakes import (
     Aligned,
     Alignment,
@@ -30,11 +26,8 @@ from pipeline.keepsakes import (
     recall_aligned,
     recall_result,
 )
-from pipeline.layers import Layers
-from pipeline.mix import enter, even, fade_out, level, premaster
 from pipeline.sources import Desk, SongFile
 from pipeline.stages import Conductor, shares, side_by_side
-from pipeline.tags import Tags, spare_bytes, write_tags
 from pipeline.tapes import on_disk
 from pipeline.types import KnownSong, MergeResult, Stage
 from pipeline.warp import render_in_order, warp
@@ -154,6 +147,12 @@ def merge(
         recipe=recipe,
         longest_s=longest_s,
     )
+    wanted = Wanted(
+        path=out_dir / f"mashup.{format}",
+        max_bytes=max_bytes,
+        stems_format=stems_format if stems else None,
+        picture=picture,
+    )
     with conductor.stage(Stage.DECODE) as on_fraction:
         files = SongFile.of(vocal_song, vocals_name), SongFile.of(backing_song, backing_name)
         order = Order(
@@ -164,24 +163,23 @@ def merge(
             longest_s=longest_s,
             form=(format, max_bytes, picture),
         )
-        result = None if stems else recall_result(desk.cache, order, out_dir)
-        aligned = None if result else recall_aligned(desk.cache, order)
-        recordings = () if result or aligned else _read(files, desk, on_fraction)
-    if result is None:
+        finished = recall_result(desk.cache, order, out_dir)
+        complete = finished is not None and not stems
+        aligned = None if complete else recall_aligned(desk.cache, order)
+        recordings = () if complete or aligned else _read(files, desk, on_fraction)
+    if finished is not None and not stems:
+        result, _ = finished
+    else:
         if aligned is None:
             sources = _take_in(recordings, files, desk, conductor)
             del recordings  # with it goes the room that the songs take up on disk
             aligned = _align(sources, order, desk, conductor)
             del sources  # and that of their stems
-        wanted = _Wanted(
-            path=out_dir / f"mashup.{format}",
-            max_bytes=max_bytes,
-            stems_format=stems_format if stems else None,
-            picture=picture,
-        )
-        result = _finish(aligned, wanted, desk, conductor)
-        if not stems:
-            keep_result(desk.cache, order, result)
+        if finished is None:
+            result, gain = finish(aligned, wanted, desk, conductor)
+            keep_result(desk.cache, order, result, gain)
+        else:
+            result = add_stems(finished, aligned, wanted, desk, conductor)
     return replace(
         result,
         separator=separator.name,
@@ -305,106 +303,3 @@ def _one_by_one(
 ) -> dict[Slot, Layer]:
     parts = shares(on_fraction, len(slots))
     return {slot: act(slot, part) for slot, part in zip(slots, parts, strict=True)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What is to be made of the aligned layers; see `merge`."""
-
-    path: Path
-    max_bytes: int | None
-    stems_format: str | None
-    picture: bool
-
-    @property
-    def bytes_of_sound(self) -> int | None:
-        """Most bytes for all but the tags and the cover."""
-        if self.max_bytes is None:
-            return None
-        return self.max_bytes - spare_bytes(self.path, self.max_bytes, cover=self.picture)
-
-
-def _finish(aligned: Aligned, wanted: _Wanted, desk: Desk, conductor: Conductor) -> MergeResult:
-    """Set the levels, put the passages together, write the file and what goes with it."""
-    alignment, path, recipe = aligned.alignment, wanted.path, desk.recipe
-    plan = alignment.plan
-    tags = Tags.of_mashup(alignment.vocals.title, alignment.backing.title, ARTIST)
-    beats = warp_grid(alignment.backing.grid, plan.backing, plan.length_s)
-    with conductor.stage(Stage.LEVEL):
-        voices, bands = _level(aligned, recipe)
-    with conductor.stage(Stage.MIX) as on_fraction:
-        layers = assemble(
-            voices, bands, plan.sections, beats.beats_s, on_fraction, blank=desk.blank
-        )
-        draft = premaster(_balance(fade_out(layers, plan.fade_out_s), recipe, desk.blank))
-    with ExitStack() as undo:
-        with conductor.stage(Stage.ENCODE) as on_fraction:
-            undo.callback(path.unlink, missing_ok=True)
-            layers, loudness = deliver(draft, path, tags.title, wanted.bytes_of_sound)
-            on_fraction(0.8)
-            written = _write_stems(layers, wanted, tags.title, undo) if wanted.stems_format else {}
-            if not wanted.picture:  # they are written once
-                write_tags(path, tags, max_bytes=wanted.max_bytes)
-        result = MergeResult(
-            path=path,
-            vocals=alignment.vocals,
-            backing=alignment.backing,
-            plan=plan,
-            grids={
-                "vocals": warp_grid(alignment.vocals.grid, plan.vocals, plan.length_s),
-                "backing": beats,
-            },
-            loudness=loudness,
-            separator="",
-            seconds_by_stage={},
-            notes=alignment.notes,
-            stems=written,
-        )
-        if wanted.picture:
-            with conductor.stage(Stage.DRAW):
-                picture = _draw(result, layers, path.parent, undo)
-                write_tags(path, tags, picture=picture, max_bytes=wanted.max_bytes)
-                result = replace(result, picture=picture)
-        undo.pop_all()
-    return result
-
-
-def _level(aligned: Aligned, recipe: Recipe) -> tuple[dict[Role, Layer], dict[Role, Layer]]:
-    """Set each voice against the band that it is heard over first."""
-    voices, bands, plan = aligned.voices, even(aligned.bands), aligned.alignment.plan
-    if "vocals" in voices:
-        voices = {**voices, "vocals": enter(voices["vocals"], plan)}
-    hold = level_frames if recipe.level == "frame" else level
-    over = {
-        role: next(section.band for section in plan.sections if section.voice == role)
-        for role in voices
-    }
-    return {r: hold(v, bands[over[r]], recipe.balance) for r, v in voices.items()}, bands
-
-
-def _balance(layers: Layers, recipe: Recipe, blank: Blank) -> Layers:
-    """Duck the backing, and set the balance of what is left after cuts and fades."""
-    backing = layers.backing
-    if recipe.duck:
-        backing = duck(backing, layers.vocals, recipe.duck, blank=blank)
-    return Layers(vocals=level(layers.vocals, backing, recipe.balance), backing=backing)
-
-
-def _write_stems(layers: Layers, wanted: _Wanted, title: str, undo: ExitStack) -> dict[str, Path]:
-    written: dict[str, Path] = {}
-    max_bytes = None if wanted.stems_format in LOSSLESS else wanted.max_bytes
-    for name, samples in (("vocals", layers.vocals), ("backing", layers.backing)):
-        path = wanted.path.parent / f"{name}.{wanted.stems_format}"
-        undo.callback(path.unlink, missing_ok=True)
-        written[name] = encode(
-            samples, path, title=f"{title} ({name})", artist=ARTIST, max_bytes=max_bytes
-        )
-    return written
-
-
-def _draw(result: MergeResult, layers: Layers, out_dir: Path, undo: ExitStack) -> Path:
-    from pipeline.picture import draw_card  # noqa: PLC0415 - matplotlib, for those who want it
-
-    path = out_dir / "card.png"
-    undo.callback(path.unlink, missing_ok=True)
-    return draw_card(result, layers, path)

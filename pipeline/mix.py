@@ -23,6 +23,7 @@ from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from pipeline.gains import Gain
     from pipeline.layers import Layer, Layers
     from pipeline.loudness import Levels
     from pipeline.types import Plan, Role, Signal
@@ -107,10 +108,15 @@ def premaster(layers: Layers) -> Premaster:
 
 
 def master(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARGET_LUFS) -> Layers:
-    """Bring a mix to a loudness, its true peaks under a ceiling.
+    """Bring a mix to a loudness, its true peaks under a ceiling; see `master_gain`."""
+    return draft.layers * master_gain(draft, ceiling_dbtp, wanted_lufs)
 
-    Limiting takes loudness away, so gain and limiter take turns until both hold. The limiter's
-    gain is applied to the layers, whose sum is then the finished mix.
+
+def master_gain(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARGET_LUFS) -> Gain:
+    """Return the gain that brings a mix to a loudness, its true peaks under a ceiling.
+
+    Limiting takes loudness away, so gain and limiter take turns until both hold. Applied to the
+    layers it makes them sum to the finished mix.
 
     Parameters
     ----------
@@ -126,13 +132,13 @@ def master(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARGET_LU
         reached = gated_lufs(draft.power * power_gain(gain, len(draft.power)))
         missing = wanted_lufs - reached
         if not np.isfinite(missing):
-            return draft.layers
+            return np.ones_like(gain)
         if abs(missing) < _NEAR_ENOUGH_LU:
             break
         gain_db = min(gain_db + missing, MOST_GAIN_DB + 20.0)
         louder = np.float32(10.0 ** (gain_db / 20.0))
         gain = limiting_gain(draft.peaks * louder, ceiling_dbtp - _METERS_DIFFER_DB) * louder
-    return draft.layers * gain
+    return gain
 
 
 def _factor(gain_db: float) -> float:

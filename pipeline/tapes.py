@@ -140,6 +140,13 @@ class Moved:
         return cut(self.sound, first, last)[key[0]]
 
 
+def moved(sound: Sound) -> Moved:
+    """Show a sound from its own start on."""
+    if isinstance(sound, Moved):
+        return sound
+    return Moved(sound=sound[:, :], start=0, length=sound.shape[1])
+
+
 def head(sound: Sound, length: int) -> Sound:
     """Show the first so many samples of a signal of shape (2, n)."""
     if isinstance(sound, Moved):
