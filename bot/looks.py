@@ -16,7 +16,8 @@ _SONG = re.compile(
     )""",
     re.VERBOSE,
 )
-_NO_SOUND = frozenset({"audio/midi", "audio/mid", "audio/x-midi", "audio/mpegurl"})
+# Notes for instruments, and lists of songs that are elsewhere.
+_NO_SOUND = re.compile(r"audio/(?:.*midi?|.*mpegurl|.*scpls)")
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 # The table inside Python alone, so that every machine gives the same answer.
 _TYPES = mimetypes.MimeTypes()
@@ -53,4 +54,4 @@ def looks_of(name: str, content_type: str | None) -> Looks:
     if said in _SAYS_NOTHING:
         return Looks.UNKNOWN
     is_sound = said.startswith(("audio/", "video/")) or said == "application/ogg"
-    return Looks.SONG if is_sound and said not in _NO_SOUND else Looks.OTHER
+    return Looks.SONG if is_sound and not _NO_SOUND.fullmatch(said) else Looks.OTHER

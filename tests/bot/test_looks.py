@@ -23,6 +23,7 @@ from bot.looks import Looks, looks_of
         ("rapper.mp3.zip", None, Looks.OTHER),
         ("paper.pdf", "application/octet-stream", Looks.OTHER),
         ("tune.mid", "audio/midi", Looks.OTHER),
+        ("tune.mid", "audio/sp-midi", Looks.OTHER),
         ("list.m3u", None, Looks.OTHER),
         ("mystery", None, Looks.UNKNOWN),
         ("mystery.xyz", "application/octet-stream", Looks.UNKNOWN),
