@@ -1,0 +1,258 @@
+"""Message -> Apps -> "Use as vocals" / "Use as backing": the second pick starts the merge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import discord
+from discord import app_commands
+
+from bot.admission import check_place
+from bot.answers import guarded
+from bot.commands import ANYWHERE, BY_ANYBODY
+from bot.looks import Looks, looks_of
+from bot.picked import PickedOffer, Together
+from bot.picks import KEPT_S
+from bot.render import clip, plain
+from pipeline.errors import UserError
+from pipeline.names import clean_name
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+
+    from bot.client import VocalClient
+    from bot.orders import Offer
+    from bot.picked import Pick, Role
+
+Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
+Select: TypeAlias = "discord.ui.Select[discord.ui.View]"
+
+MENUS: dict[Role, str] = {"vocals": "Use as vocals", "backing": "Use as backing"}
+"""What the two menus are called, which Discord shows as it is."""
+
+MOST_OPTIONS = 25
+"""How many choices a select may have."""
+
+_GIVES: dict[Role, str] = {"vocals": "voice", "backing": "backing"}
+_OTHER: dict[Role, Role] = {"vocals": "backing", "backing": "vocals"}
+_LONGEST_LABEL = 100
+
+
+class NoSongError(UserError):
+    """There is nothing to hear in the message."""
+
+
+class StaleListError(UserError):
+    """Nobody knows any more what the list had to choose from."""
+
+
+def got_text(pick: Pick, before: Pick | None) -> str:
+    """Say that a song waits, and how to go on.
+
+    Parameters
+    ----------
+    pick
+        The song.
+    before
+        The one of the same role that it replaces, if any.
+    """
+    instead = f" instead of {_bold(before.name)}" if before is not None else ""
+    return (
+        f"Got {_bold(pick.name)} for the {_GIVES[pick.role]}{instead}. Now right-click (or hold "
+        "down) a message with the other song → Apps → "
+        f"**{MENUS[_OTHER[pick.role]]}**, within {KEPT_S / 60:.0f} minutes."
+    )
+
+
+def choose_text(role: Role) -> str:
+    """Ask which of several songs is meant."""
+    return f"There are several songs in this message. Which one gives the {_GIVES[role]}?"
+
+
+def dropped_text(pick: Pick | None) -> str:
+    """Say that a song does not wait any more; None where it had gone before."""
+    if pick is None:
+        return "This song was not waiting any more."
+    return f"Dropped {_bold(pick.name)}: nothing of it is kept."
+
+
+def _bold(name: str) -> str:
+    return f"**{plain(clean_name(name))}**"
+
+
+def songs_of(message: discord.Message) -> list[discord.Attachment]:
+    """Return what looks like a song in a message, and in one that was forwarded with it."""
+    attachments = [*message.attachments]
+    for snapshot in message.message_snapshots:
+        attachments += snapshot.attachments
+    return [
+        attachment
+        for attachment in attachments
+        if looks_of(attachment.filename, attachment.content_type) is Looks.SONG
+    ]
+
+
+def add_menus(tree: app_commands.CommandTree[Any]) -> None:
+    """Put both menus on the tree."""
+    for role, name in MENUS.items():
+        tree.add_command(_menu(role, name))
+
+
+def _menu(role: Role, name: str) -> app_commands.ContextMenu:
+    async def use(interaction: discord.Interaction[Any], message: discord.Message) -> None:
+        await _use(interaction, role, message)
+
+    return app_commands.ContextMenu(
+        name=name,
+        callback=use,
+        allowed_installs=BY_ANYBODY,
+        allowed_contexts=ANYWHERE,
+    )
+
+
+async def _use(
+    interaction: discord.Interaction[VocalClient], role: Role, message: discord.Message
+) -> None:
+    desk, picks = interaction.client.desk, interaction.client.picks
+    songs = [desk.attached(attachment) for attachment in songs_of(message)]
+    if not songs:
+        raise NoSongError(
+            "There is no song in this message.",
+            hint="Choose one with an audio or video file, or use /mash to upload two songs.",
+        )
+    if len(songs) == 1:
+        await _pick(interaction, role, songs[0])
+        return
+    check_place(interaction, interaction.client.policies.of(interaction.guild_id))
+    select = SongSelect.of(role, picks.offer_choice(songs), songs)
+    await interaction.response.send_message(choose_text(role), view=_view(select), ephemeral=True)
+
+
+async def _pick(interaction: discord.Interaction[VocalClient], role: Role, song: Offer) -> None:
+    """Start a merge with the song that waits, or let this one wait."""
+    client, user_id, guild_id = interaction.client, interaction.user.id, interaction.guild_id
+    policy = client.policies.of(guild_id)
+    check_place(interaction, policy)
+    before = await client.picks.waiting(user_id, guild_id)
+    if before is not None and before.role != role:
+        together = Together(before, client.picks.drop)
+        songs = {before.role: together.with_(PickedOffer(before)), role: together.with_(song)}
+        await client.desk.merge(interaction, songs["vocals"], songs["backing"], {})
+        return
+    song.check(policy.max_upload_bytes)
+    if interaction.type is discord.InteractionType.component:
+        await interaction.response.defer()  # the list turns into the answer
+    else:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+    pick = await client.picks.keep(
+        song, role, user_id=user_id, guild_id=guild_id, limit_bytes=policy.max_upload_bytes
+    )
+    await interaction.edit_original_response(
+        content=got_text(pick, before), view=_view(DropButton.of(pick.id))
+    )
+
+
+def _view(item: discord.ui.DynamicItem[Any]) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.add_item(item)
+    view.stop()  # the dynamic items answer by themselves
+    return view
+
+
+class SongSelect(
+    discord.ui.DynamicItem[Select],
+    template=r"pick:(?P<role>vocals|backing):(?P<list>[0-9a-f]{12})",
+):
+    """Asks which of a message's songs is meant.
+
+    Only the bot's memory has the songs' addresses, which expire: after a restart the list says
+    how to get another.
+    """
+
+    def __init__(self, select: Select, role: Role, list_id: str) -> None:
+        super().__init__(select)
+        self._role = role
+        self._list_id = list_id
+
+    @classmethod
+    def of(cls, role: Role, list_id: str, songs: Sequence[Offer]) -> Self:
+        """Return the list of some songs."""
+        options = [
+            discord.SelectOption(label=clip(clean_name(song.name), _LONGEST_LABEL), value=str(n))
+            for n, song in enumerate(songs[:MOST_OPTIONS])
+        ]
+        select: Select = discord.ui.Select(
+            custom_id=f"pick:{role}:{list_id}", placeholder="Choose a song", options=options
+        )
+        return cls(select, role, list_id)
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Return the list that was chosen from, by its `custom_id` alone."""
+        assert isinstance(item, discord.ui.Select)
+        role: Role = "vocals" if match["role"] == "vocals" else "backing"
+        return cls(item, role, match["list"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Take the chosen song."""
+        await self._choose(interaction)
+
+    @guarded
+    async def _choose(self, interaction: discord.Interaction[VocalClient]) -> None:
+        songs = interaction.client.picks.choice(self._list_id)
+        if songs is None:
+            raise StaleListError(
+                "This list has ended.",
+                hint=f"Open {MENUS[self._role]} on the message again.",
+            )
+        await _pick(interaction, self._role, songs[int(self.item.values[0])])
+
+
+class DropButton(discord.ui.DynamicItem[Button], template=r"pick-drop:(?P<pick>[0-9a-f]{16})"):
+    """Lets a song go that waits. Only whoever picked it sees the button."""
+
+    def __init__(self, button: Button, pick_id: str) -> None:
+        super().__init__(button)
+        self._pick_id = pick_id
+
+    @classmethod
+    def of(cls, pick_id: str) -> Self:
+        """Return the button of a pick."""
+        button: Button = discord.ui.Button(
+            label="Drop it",
+            style=discord.ButtonStyle.secondary,
+            custom_id=f"pick-drop:{pick_id}",
+        )
+        return cls(button, pick_id)
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Return the button that was pressed, by its `custom_id` alone."""
+        assert isinstance(item, discord.ui.Button)
+        return cls(item, match["pick"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Delete the song."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        pick = await interaction.client.picks.drop(self._pick_id)
+        await interaction.response.edit_message(content=dropped_text(pick), view=None)
+
+
+DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (SongSelect, DropButton)
+"""What the client registers, so that lists and buttons answer after a restart, too."""
