@@ -233,7 +233,11 @@ class Reply:
 
     def _webhook(self) -> discord.Webhook:
         address = self.address
-        return discord.Webhook.partial(address.application_id, address.token, client=self._client)
+        webhook = discord.Webhook.partial(
+            address.application_id, address.token, client=self._client
+        )
+        webhook.type = discord.WebhookType.application  # others may not whisper
+        return webhook
 
     async def _to_channel(self, message: Message) -> None:
         address = self.address
