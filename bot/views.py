@@ -16,16 +16,16 @@ from bot.answers import guarded
 from bot.jobs import CalledOffError, JobState, cancelled
 from bot.remix import ACTIONS
 from bot.replies import UNREACHABLE
-from pipeline.errors import UserError
+from pipeline.errors import NotKeptError, UserError
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from bot.client import VocalClient
     from bot.jobs import Job
     from bot.orders import Mashup
-    from bot.remix import Action
+    from bot.remix import Action, Change
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,8 @@ class RemixButton(
         client = interaction.client
         mashup = await client.ledger.mashup(self._mashup_id)
         if mashup is None:
-            await _take_buttons_off(interaction)
+            # This acknowledges the press, too.
+            await _remove_buttons(interaction.response.edit_message(view=None))
             raise mashup_ended()
         if not client.policies.of(interaction.guild_id).remix:
             raise RemixOffError(
@@ -168,9 +169,15 @@ class RemixButton(
                 "This button belongs to another version of the bot.",
                 hint="Use /merge with the songs again.",
             )
-        change = action.change(mashup)
-        with _one_at_a_time(mashup, interaction.user.id):
-            await client.desk.remix(
+        await _make_anew(interaction, mashup, action.change(mashup))
+
+
+async def _make_anew(
+    interaction: discord.Interaction[VocalClient], mashup: Mashup, change: Change
+) -> None:
+    with _one_at_a_time(mashup, interaction.user.id):
+        try:
+            await interaction.client.desk.remix(
                 interaction,
                 mashup,
                 change.recipe,
@@ -178,12 +185,17 @@ class RemixButton(
                 stems=change.stems,
                 words=change.words,
             )
+        except NotKeptError:
+            # Where the answer is a message of its own, this one still has its buttons.
+            if interaction.message is not None:
+                await _remove_buttons(interaction.message.edit(view=None))
+            raise
 
 
-async def _take_buttons_off(interaction: discord.Interaction[Any]) -> None:
-    """Acknowledge a press by removing the buttons, where the message is still there."""
+async def _remove_buttons(editing: Awaitable[object]) -> None:
+    """Wait for an edit that takes buttons off a message, if it is still there to be edited."""
     try:
-        await interaction.response.edit_message(view=None)
+        await editing
     except UNREACHABLE as error:
         log.info("the buttons of an old mash-up stay: %s", error)
 
