@@ -66,17 +66,9 @@ def mashup_ended() -> MashupEndedError:
     )
 
 
-def remix_view(mashup: Mashup, *, enabled: bool = True) -> discord.ui.View:
-    """Return the buttons under a mash-up.
-
-    Parameters
-    ----------
-    mashup
-        What is remembered of it.
-    enabled
-        Whether they can be pressed; they cannot while the mash-up is being changed.
-    """
-    return _view(*(RemixButton.of(action, mashup, enabled) for action in ACTIONS.values()))
+def remix_view(mashup: Mashup) -> discord.ui.View:
+    """Return the buttons under a mash-up; those that would do nothing cannot be pressed."""
+    return _view(*(RemixButton.of(action, mashup) for action in ACTIONS.values()))
 
 
 def highlight_view(mashup: Mashup) -> discord.ui.View:
@@ -122,14 +114,14 @@ class RemixButton(
         return f"remix:{action_id}:{mashup_id}"
 
     @classmethod
-    def of(cls, action: Action, mashup: Mashup, enabled: bool) -> Self:  # noqa: FBT001 - private use
+    def of(cls, action: Action, mashup: Mashup) -> Self:
         """Return an action's button under a mash-up."""
         style = discord.ButtonStyle
         button: Button = discord.ui.Button(
             label=action.label_for(mashup),
             emoji=action.emoji,
             style=style.primary if action.is_on(mashup) else style.secondary,
-            disabled=not enabled or action.is_idle(mashup),
+            disabled=action.is_idle(mashup),
             custom_id=cls.custom_id_of(action.id, mashup.id),
             row=action.row,
         )

@@ -177,12 +177,6 @@ async def test_a_button_is_lit_when_on_and_grey_when_there_is_nothing_to_do() ->
     assert shown["quieter"] == shown["match"] == ("secondary", True)
 
 
-async def test_no_button_can_be_pressed_while_the_mashup_is_made_anew() -> None:
-    off = styles(views.remix_view(mashup(1), enabled=False))
-    assert len(off) == len(ACTIONS)
-    assert not any(can for _, can in off.values())
-
-
 WALK: list[tuple[str, dict[str, Any], str]] = [
     ("louder", {"balance": 3.0}, "voice 2 LU louder"),
     ("quieter", {"balance": 1.0}, "voice 2 LU quieter"),
