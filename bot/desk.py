@@ -20,6 +20,7 @@ from bot.delivery import hand_over
 from bot.files import AttachedSong, delete
 from bot.jobs import GoingDownError
 from bot.ledger import Entry, Step, now
+from bot.library_offers import LibraryOffer
 from bot.orders import Errand, Mashup, OrderedSong, were_swapped
 from bot.replies import Reply
 from bot.tasks import MergeTask
@@ -129,11 +130,11 @@ class MergeDesk:
         owner, guild_id = interaction.user.id, interaction.guild_id
         await check_hour(self._client.ledger, owner, guild_id, policy.merges_per_hour, now())
         errand = Errand(
-            vocals=OrderedSong(name=vocals.name),
-            backing=OrderedSong(name=backing.name),
+            vocals=_ordered(vocals),
+            backing=_ordered(backing),
             recipe=recipe,
             picture=policy.picture,
-            keep=policy.library and guild_id is not None,
+            keep=policy.library and self._is_at_home(guild_id),
         )
         await self._take(interaction, Reply.to(interaction), errand, (vocals, backing))
 
@@ -328,7 +329,7 @@ class MergeDesk:
         for ordered, known, facts in zip(
             (errand.vocals, errand.backing), result.songs, _facts(result), strict=True
         ):
-            if ordered.file is not None:
+            if ordered.file is not None and not ordered.from_library:
                 await self._client.library.add(
                     guild_id,
                     work.folder / ordered.file,
@@ -337,6 +338,10 @@ class MergeDesk:
                     sketch=SongSketch.of(facts),
                     added_by=work.reply.address.user_id,
                 )
+
+    def _is_at_home(self, guild_id: int | None) -> bool:
+        """Return whether the bot is a member of the server, not just a guest of one person."""
+        return guild_id is not None and self._client.get_guild(guild_id) is not None
 
     async def resume(self) -> None:
         """Go on with what the bot before had accepted: each order is finished, or answered."""
@@ -373,6 +378,10 @@ class MergeDesk:
         async with self._until_answered(work):
             log.info("job %s goes on", entry.id)
             await self._carry_out(work, ())
+
+
+def _ordered(offer: Offer) -> OrderedSong:
+    return OrderedSong(name=offer.name, from_library=isinstance(offer, LibraryOffer))
 
 
 def _source(song: OrderedSong, folder: Path) -> Path | KnownSong:

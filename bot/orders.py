@@ -78,11 +78,15 @@ class OrderedSong:
         The file's name in the job's folder; None before it is there, and where `known` will do.
     known
         What an earlier merge knows it by; None if there was none.
+    from_library
+        Whether it came out of the server's library, and so need not be put there: if it is
+        removed while it is merged, it stays removed.
     """
 
     name: str
     file: str | None = None
     known: KnownSong | None = None
+    from_library: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
