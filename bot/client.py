@@ -16,8 +16,9 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot import views
+from bot import care, views
 from bot.answers import answer_error
+from bot.care import add_care
 from bot.commands import add_commands
 from bot.config import ConfigError
 from bot.desk import MergeDesk
@@ -125,6 +126,7 @@ class VocalClient(discord.Client):
         self.picks = Picks(config.data_dir.absolute() / "picks")
         self.desk = MergeDesk(self, fetch or self._fetch, edit_every_s=edit_every_s)
         add_commands(self.tree, self)
+        add_care(self.tree, self)
 
     async def _fetch(self, url: str) -> AsyncIterator[bytes]:
         if self._session is None:
@@ -170,7 +172,7 @@ class VocalClient(discord.Client):
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
         await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
-        for module in (views,):
+        for module in (views, care):
             self.add_dynamic_items(*module.DYNAMIC_ITEMS)
         self._chores = asyncio.create_task(self._do_chores())
         self._warming = asyncio.create_task(self._warm_up())
