@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import aiohttp
 
 from bot.setting_kinds import SettingError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import discord
+
+    from bot.files import Fetch
     from pipeline.facts import Json
 
+log = logging.getLogger(__name__)
+
 LARGEST_FILE_BYTES = 64 * 1024
+
+
+async def fetch_settings_file(attachment: discord.Attachment, fetch: Fetch) -> bytes:
+    """Return what an attachment holds.
+
+    Raises
+    ------
+    SettingError
+        It is too large, or Discord did not hand it over.
+    """
+    _check_size(attachment.size)
+    blob = bytearray()
+    try:
+        async for piece in fetch(attachment.url):
+            blob += piece
+            _check_size(len(blob))
+    except (aiohttp.ClientError, TimeoutError) as error:
+        log.warning("attachment %s was not handed over: %s", attachment.id, error)
+        raise SettingError(
+            "Discord did not hand the file over.", hint="Please attach it again."
+        ) from error
+    return bytes(blob)
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_FILE_BYTES:
+        raise SettingError(
+            f"The file is larger than {LARGEST_FILE_BYTES // 1024} KiB.", hint=_EXPORT_FIRST
+        )
 
 
 def read_settings_file(blob: bytes) -> dict[str, object]:
@@ -21,17 +58,13 @@ def read_settings_file(blob: bytes) -> dict[str, object]:
     Parameters
     ----------
     blob
-        The file; it may be hostile.
+        The file, no larger than `LARGEST_FILE_BYTES`; it may be hostile.
 
     Raises
     ------
     SettingError
         It is no such file.
     """
-    if len(blob) > LARGEST_FILE_BYTES:
-        raise SettingError(
-            f"The file is larger than {LARGEST_FILE_BYTES // 1024} KiB.", hint=_EXPORT_FIRST
-        )
     try:
         data = json.loads(
             blob.decode("utf-8-sig"),

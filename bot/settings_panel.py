@@ -1,0 +1,262 @@
+"""The panel of /settings: choose a setting in a menu, then what it is to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import discord
+
+from bot.answers import guarded
+from bot.render import clip
+from bot.setting_kinds import OFF, ON, Group, IdSetting, OptionSetting
+from bot.settings_changes import change, channel_types, find, require_admin
+from bot.settings_words import overview_embed, sentence, setting_embed
+
+if TYPE_CHECKING:
+    import re
+
+    from bot.client import VocalClient
+    from bot.policy import Policies
+    from bot.setting_kinds import Setting, Stored
+
+LONGEST_TEXT = 100
+"""Characters in the description of a choice, and in that of a form's field."""
+
+LONGEST_TITLE = 45
+FORM_TIMEOUT_S = 900.0
+"""How long an opened form is waited for, in seconds."""
+
+_PARTS = {"merge": "Defaults of a merge…", "server": "This server…"}
+
+Button: TypeAlias = discord.ui.Button[Any]
+Control: TypeAlias = discord.ui.DynamicItem[Any]
+Select: TypeAlias = discord.ui.Select[Any]
+
+
+def panel(
+    policies: Policies, guild: discord.Guild, name: str | None
+) -> tuple[discord.Embed, discord.ui.View]:
+    """Return the panel of a server, open at one of the settings or at none.
+
+    Raises
+    ------
+    SettingError
+        There is no such setting any more.
+    """
+    view = discord.ui.View(timeout=None)
+    for part in _PARTS:
+        view.add_item(Choose(_chooser(policies, part, name)))
+    if name is None:
+        embed = overview_embed(policies.settings, policies.changed(guild.id))
+    else:
+        setting, value = policies.setting(name), policies.value(guild.id, name)
+        embed = setting_embed(setting, value)
+        view.add_item(_control(setting, value, guild))
+        view.add_item(Press(_button(setting, "reset", off=value == setting.default)))
+    view.stop()
+    return embed, view
+
+
+def _chooser(policies: Policies, part: str, name: str | None) -> Select:
+    options = [
+        discord.SelectOption(
+            label=setting.name,
+            description=clip(sentence(setting.help), LONGEST_TEXT),
+            default=setting.name == name,
+        )
+        for setting in policies.settings.values()
+        if (setting.group is Group.MERGE) == (part == "merge")
+    ]
+    return discord.ui.Select(
+        placeholder=_PARTS[part], custom_id=f"settings:choose:{part}", options=options
+    )
+
+
+def _control(setting: Setting, value: Stored, guild: discord.Guild) -> Control:
+    """Return what changes a setting: a menu where there is something to choose, or a button."""
+    if isinstance(setting, IdSetting):
+        return Put(_id_menu(setting, cast("tuple[int, ...]", value), guild))
+    assert isinstance(setting, OptionSetting)
+    if setting.is_switch:
+        return Press(_button(setting, OFF if value == ON else ON))
+    if setting.option.choices:
+        return Put(_word_menu(setting, value))
+    return Press(_button(setting, "edit"))
+
+
+def _button(setting: Setting, what: str, *, off: bool = False) -> Button:
+    return discord.ui.Button(
+        label=_LABELS[what],
+        style=discord.ButtonStyle.secondary if what == "reset" else discord.ButtonStyle.primary,
+        custom_id=f"settings:press:{setting.name}:{what}",
+        disabled=off,
+    )
+
+
+_LABELS = {
+    ON: "Turn on",
+    OFF: "Turn off",
+    "edit": "Change…",
+    "reset": "Back to the default",
+}
+
+
+def _word_menu(setting: OptionSetting, value: Stored) -> Select:
+    options = [
+        discord.SelectOption(
+            label=word, description=clip(meaning, LONGEST_TEXT), default=word == value
+        )
+        for word, meaning in setting.option.choices.items()
+    ]
+    return discord.ui.Select(custom_id=f"settings:put:{setting.name}", options=options)
+
+
+def _id_menu(
+    setting: IdSetting, value: tuple[int, ...], guild: discord.Guild
+) -> discord.ui.RoleSelect[Any] | discord.ui.ChannelSelect[Any]:
+    shared: dict[str, Any] = {
+        "custom_id": f"settings:put:{setting.name}",
+        "placeholder": setting.empty,
+        "min_values": 0,
+        "max_values": setting.most,
+    }
+    # What was deleted must not be among them: Discord would refuse the menu.
+    present = [found for number in value if (found := find(guild, setting, number))]
+    if setting.noun == "role":
+        return discord.ui.RoleSelect(**shared, default_values=present)
+    kinds = list(channel_types(setting))
+    return discord.ui.ChannelSelect(**shared, channel_types=kinds, default_values=present)
+
+
+async def _show(
+    interaction: discord.Interaction[VocalClient], guild: discord.Guild, name: str, told: str
+) -> None:
+    """Bring the panel up to date, with a word on what has just happened."""
+    embed, view = panel(interaction.client.policies, guild, name)
+    await interaction.edit_original_response(content=told or None, embed=embed, view=view)
+
+
+async def _put(interaction: discord.Interaction[VocalClient], name: str, raw: object) -> None:
+    guild = require_admin(interaction)
+    await interaction.response.defer()
+    await _show(interaction, guild, name, await change(interaction, name, raw))
+
+
+class Choose(discord.ui.DynamicItem[Any], template=r"settings:choose:[a-z]+"):
+    """The menu of settings: opens the panel at one of them."""
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        _match: re.Match[str],
+        /,
+    ) -> Choose:
+        """Return the menu in which something was chosen."""
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the setting."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        guild = require_admin(interaction)
+        await interaction.response.defer()
+        await _show(interaction, guild, self.item.values[0], "")
+
+
+class Put(discord.ui.DynamicItem[Any], template=r"settings:put:(?P<name>[a-z_]{1,32})"):
+    """The menu of what a setting may be: changes it.
+
+    Parameters
+    ----------
+    item
+        A menu of words, of channels or of roles.
+    """
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        _match: re.Match[str],
+        /,
+    ) -> Put:
+        """Return the menu in which something was chosen."""
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Change the setting."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        name = self.custom_id.rpartition(":")[2]
+        chosen = self.item.values
+        words = isinstance(self.item, discord.ui.Select)
+        await _put(interaction, name, chosen[0] if words else [found.id for found in chosen])
+
+
+class Press(
+    discord.ui.DynamicItem[Any], template=r"settings:press:[a-z_]{1,32}:(?:on|off|edit|reset)"
+):
+    """A button that turns a setting on or off, resets it, or asks for its number."""
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        _interaction: discord.Interaction[Any],
+        item: discord.ui.Item[Any],
+        _match: re.Match[str],
+        /,
+    ) -> Press:
+        """Return the button that was pressed."""
+        return cls(item)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Change the setting, or open the form that does."""
+        await self._press(interaction)
+
+    @guarded
+    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
+        _, _, name, what = self.custom_id.split(":")
+        if what != "edit":
+            await _put(interaction, name, None if what == "reset" else what)
+            return
+        guild = require_admin(interaction)
+        policies = interaction.client.policies
+        form = NumberForm(policies.setting(name), policies.value(guild.id, name))
+        await interaction.response.send_modal(form)
+
+
+class NumberForm(discord.ui.Modal):
+    """Asks for the number that a setting is to be."""
+
+    def __init__(self, setting: Setting, value: Stored) -> None:
+        super().__init__(title=clip(setting.name, LONGEST_TITLE), timeout=FORM_TIMEOUT_S)
+        self._name = setting.name
+        self.number: discord.ui.TextInput[NumberForm] = discord.ui.TextInput(
+            default=setting.shown(value), max_length=LONGEST_TEXT
+        )
+        described = clip(setting.allowed(), LONGEST_TEXT)
+        self.add_item(
+            discord.ui.Label(
+                text=clip(sentence(setting.help), LONGEST_TITLE),
+                description=described,
+                component=self.number,
+            )
+        )
+
+    async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
+        """Change the setting."""
+        await self._submit(interaction)
+
+    @guarded
+    async def _submit(self, interaction: discord.Interaction[VocalClient]) -> None:
+        await _put(interaction, self._name, self.number.value)
+
+
+DYNAMIC_ITEMS: tuple[type[Control], ...] = (Choose, Put, Press)
+"""What answers in a panel, also after a restart."""
