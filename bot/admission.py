@@ -56,7 +56,7 @@ def check_place(interaction: discord.Interaction[Any], policy: Policy) -> None:
     NotHereError
         Says where, or who may.
     """
-    if interaction.guild_id is None:
+    if interaction.guild is None:
         return
     if policy.channels and not _places(interaction) & set(policy.channels):
         named = " or ".join(f"<#{number}>" for number in policy.channels[:3])
@@ -64,7 +64,8 @@ def check_place(interaction: discord.Interaction[Any], policy: Policy) -> None:
     member = interaction.user
     roles = {role.id for role in member.roles} if isinstance(member, discord.Member) else set()
     if policy.roles and not roles & set(policy.roles):
-        named = " or ".join(f"<@&{number}>" for number in policy.roles[:3])
+        known = [interaction.guild.get_role(number) for number in policy.roles[:3]]
+        named = " or ".join(role.name for role in known if role) or "certain roles"
         raise NotHereError(f"In this server, merges are for {named}.", hint="Ask an admin.")
 
 

@@ -108,10 +108,11 @@ class Ledger:
                     *(_dump(entry.address), _dump(entry.errand)),
                 ),
             )
-            await change.write(
-                "INSERT INTO accepted (owner, guild_id, at) VALUES (?, ?, ?)",
-                (owner, guild_id, entry.accepted_at),
-            )
+            if entry.errand is not None and entry.errand.kind == "merge":
+                await change.write(
+                    "INSERT INTO accepted (owner, guild_id, at) VALUES (?, ?, ?)",
+                    (owner, guild_id, entry.accepted_at),
+                )
             await change.write(
                 "DELETE FROM accepted WHERE at < ?", (entry.accepted_at - 2 * HOUR_S,)
             )
@@ -134,17 +135,21 @@ class Ledger:
         await self._store.write("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     async def open_jobs(self) -> list[Entry]:
-        """Return all jobs that have not been answered, in the order of their acceptance."""
+        """Return all jobs that have not been answered, in the order of their acceptance.
+
+        Those whose address nobody can read any more are left out: there is no way to answer them.
+        """
         rows = await self._store.read("SELECT * FROM jobs ORDER BY accepted_at, id")
         return [
             Entry(
                 id=row["id"],
                 step=Step(row["state"]),
-                address=from_facts(Address, json.loads(row["address"])),
+                address=address,
                 errand=_load(Errand, row["errand"]),
                 accepted_at=row["accepted_at"],
             )
             for row in rows
+            if (address := _load(Address, row["address"])) is not None
         ]
 
     async def accepted_since(self, owner: int, guild_id: int | None, since: float) -> list[float]:
@@ -223,7 +228,7 @@ def _load(kind: type[T], text: str) -> T | None:
     try:
         return from_facts(kind, json.loads(text))
     except (ValueError, RecipeError) as error:
-        log.info("a written %s cannot be read any more: %s", kind.__name__, error)
+        log.warning("a written %s cannot be read any more: %s", kind.__name__, error)
         return None
 
 

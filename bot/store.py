@@ -145,6 +145,7 @@ class Store:
         await self.read("PRAGMA journal_mode = WAL")
         await self.read("PRAGMA synchronous = FULL")  # accepted means written
         await self.read("PRAGMA secure_delete = ON")  # forgotten means overwritten
+        await self.read("PRAGMA secure_delete = ON")  # forgotten means overwritten
         [verdict] = await self.read("PRAGMA quick_check(1)")
         if verdict[0] != "ok":
             raise sqlite3.DatabaseError(verdict[0])

@@ -12,15 +12,14 @@ from aiohttp import web
 from bot.client import VocalClient
 from bot.config import Config, ConfigError
 from bot.files import (
+    AttachedSong,
     DownloadError,
     EmptyFileError,
     FileTooBigError,
-    check_attachment,
     claim,
+    delete,
     delete_orphans,
-    download,
     http_fetch,
-    job_directory,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +32,15 @@ SONG = bytes(range(256)) * 8192  # 2 MiB
 
 def attachment(url: str = "", *, filename: str = "song.mp3", size: int = 1) -> Any:
     return SimpleNamespace(id=1, url=url, filename=filename, size=size)
+
+
+def offered(**about: Any) -> AttachedSong:
+    return AttachedSong(attachment(**about), _nothing)
+
+
+async def _nothing(_url: str) -> AsyncIterator[bytes]:
+    raise AssertionError("nothing is read")
+    yield b""
 
 
 async def _song(_request: web.Request) -> web.Response:
@@ -64,9 +72,8 @@ async def cdn() -> AsyncIterator[str]:
 
 async def test_streams_to_disk_under_a_safe_name(cdn: str, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
-        path = await download(
-            attachment(f"{cdn}/song"), tmp_path, "vocals", http_fetch(session), 4 * MIB
-        )
+        song = AttachedSong(attachment(f"{cdn}/song"), http_fetch(session))
+        path = await song.fetch(tmp_path, "vocals", 4 * MIB)
     assert path == tmp_path / "vocals.mp3"
     assert path.read_bytes() == SONG
 
@@ -91,18 +98,16 @@ async def test_what_cannot_be_downloaded_is_named(
     cdn: str, tmp_path: Path, place: str, limit_bytes: int, outcome: Any
 ) -> None:
     async with aiohttp.ClientSession() as session:
+        song = AttachedSong(attachment(f"{cdn}/{place}"), http_fetch(session))
         with outcome:
-            await download(
-                attachment(f"{cdn}/{place}"), tmp_path, "vocals", http_fetch(session), limit_bytes
-            )
+            await song.fetch(tmp_path, "vocals", limit_bytes)
 
 
 async def test_a_cdn_that_is_away_is_no_traceback(tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
+        song = AttachedSong(attachment("http://127.0.0.1:9/"), http_fetch(session))
         with pytest.raises(DownloadError):
-            await download(
-                attachment("http://127.0.0.1:9/"), tmp_path, "vocals", http_fetch(session), MIB
-            )
+            await song.fetch(tmp_path, "vocals", MIB)
 
 
 @pytest.mark.parametrize(
@@ -122,34 +127,38 @@ async def test_names_on_disk(tmp_path: Path, filename: str, on_disk: str) -> Non
     async def fetch(_url: str) -> AsyncIterator[bytes]:
         yield b"x"
 
-    path = await download(attachment(filename=filename), tmp_path, "backing", fetch, MIB)
+    song = AttachedSong(attachment(filename=filename), fetch)
+    path = await song.fetch(tmp_path, "backing", MIB)
     assert path == tmp_path / on_disk
 
 
 def test_size_is_checked_by_what_discord_says() -> None:
-    check_attachment(attachment(size=MIB), MIB)
+    offered(size=MIB).check(MIB)
     with pytest.raises(FileTooBigError):
-        check_attachment(attachment(size=MIB + 1), MIB)
+        offered(size=MIB + 1).check(MIB)
     with pytest.raises(EmptyFileError):
-        check_attachment(attachment(size=0), MIB)
+        offered(size=0).check(MIB)
 
 
-@pytest.mark.parametrize("end", [None, ValueError("x"), asyncio.CancelledError()])
-async def test_a_job_directory_never_outlives_its_job(
-    tmp_path: Path, end: BaseException | None
-) -> None:
-    jobs_dir = tmp_path / "deep" / "jobs"
-    seen: BaseException | None = None
-    try:
-        async with job_directory(jobs_dir, "abc") as folder:
-            (folder / "inside").mkdir()
-            (folder / "inside" / "song").write_bytes(b"x")
-            if end is not None:
-                raise end
-    except (ValueError, asyncio.CancelledError) as error:
-        seen = error
-    assert seen is end
-    assert list(jobs_dir.iterdir()) == []
+async def test_a_folder_goes_with_all_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "abc"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "inside" / "song").write_bytes(b"x")
+    await delete(folder)
+    await delete(folder)  # and once more is no trouble
+    assert not folder.exists()
+
+
+async def test_a_cancelled_job_still_cleans_up(tmp_path: Path) -> None:
+    folder = tmp_path / "abc"
+    folder.mkdir()
+    cleaning = asyncio.create_task(delete(folder))
+    await asyncio.sleep(0)
+    cleaning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cleaning
+    await asyncio.get_running_loop().shutdown_default_executor()  # waits for what it still does
+    assert not folder.exists()
 
 
 async def test_a_directory_that_cannot_be_deleted_spoils_nothing(
@@ -159,8 +168,7 @@ async def test_a_directory_that_cannot_be_deleted_spoils_nothing(
         raise OSError("busy")
 
     monkeypatch.setattr("bot.files.shutil.rmtree", busy)
-    async with job_directory(tmp_path, "abc"):
-        pass
+    await delete(tmp_path / "abc")
     assert "busy" in caplog.text
 
 
@@ -180,8 +188,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_orphans_are_deleted_and_counted(tmp_path: Path) -> None:
     assert delete_orphans(tmp_path / "none") == 0
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "song").write_bytes(b"x")
-    assert delete_orphans(tmp_path) == 2
-    assert list(tmp_path.iterdir()) == []
+    assert delete_orphans(tmp_path, {"b"}) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

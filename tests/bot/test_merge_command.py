@@ -88,14 +88,14 @@ async def test_progress_is_shown_when_it_changes(scene: Scene) -> None:
     assert answer.response.content == "Getting your songs…"
     await scene.env.advance_time(60)
     assert "Getting ready" in answer.response.content
+    edits = len(scene.sent("PATCH", ORIGINAL))
+    await scene.env.advance_time(120)
+    assert len(scene.sent("PATCH", ORIGINAL)) == edits
     scene.hands.progress = Progress(stage=Stage.SEPARATE, fraction=0.5)
     await scene.env.advance_time(60)
     shown = answer.response.content
     assert "Separating voices and accompaniment" in shown
     assert "████████░░░░░░░░` 50 %" in shown
-    edits = len(scene.sent("PATCH", ORIGINAL))
-    await scene.env.advance_time(120)
-    assert len(scene.sent("PATCH", ORIGINAL)) == edits
     scene.hands.gate.set()
     await scene.env.settle()
     assert answer.response.content == ""
