@@ -16,7 +16,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot import care, settings, views
+from bot import care, library_commands, settings, views
 from bot.answers import answer_error
 from bot.care import add_care
 from bot.commands import add_commands
@@ -27,6 +27,7 @@ from bot.files import claim, delete_orphans, http_fetch
 from bot.jobs import JobQueue
 from bot.ledger import HOUR_S, Ledger, now
 from bot.library import Library
+from bot.library_commands import add_library_commands
 from bot.picks import Picks
 from bot.policy import Policies
 from bot.settings import add_settings
@@ -127,6 +128,7 @@ class VocalClient(discord.Client):
         self.picks = Picks(config.data_dir.absolute() / "picks")
         self.desk = MergeDesk(self, fetch or self._fetch, edit_every_s=edit_every_s)
         add_commands(self.tree, self)
+        add_library_commands(self.tree, self)
         add_settings(self.tree)
         add_care(self.tree, self)
 
@@ -174,7 +176,7 @@ class VocalClient(discord.Client):
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
         await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
-        for module in (views, care, settings):
+        for module in (views, care, settings, library_commands):
             self.add_dynamic_items(*module.DYNAMIC_ITEMS)
         self._chores = asyncio.create_task(self._do_chores())
         self._warming = asyncio.create_task(self._warm_up())

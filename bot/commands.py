@@ -10,6 +10,7 @@ from discord import app_commands
 
 from bot import render
 from bot.jobs import cancelled
+from bot.library_commands import suggest
 from bot.library_offers import offer_from_library
 from pipeline.errors import UserError
 from pipeline.recipe import OPTIONS
@@ -74,6 +75,7 @@ def _merge_command(client: VocalClient) -> app_commands.Command[Any, ..., None]:
     )
     choices = {option.name: _choices(option) for option in OPTIONS if option.choices}
     app_commands.choices(**choices)(merge)
+    app_commands.autocomplete(vocals_from=suggest, backing_from=suggest)(merge)
     what = "Sing one song over another: the first one's voice, the second one's backing"
     callback: Any = merge  # its signature is made at run time, which no type checker sees
     return app_commands.Command(name="merge", description=what, callback=callback)
