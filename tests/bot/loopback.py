@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
@@ -13,7 +14,7 @@ from aiohttp import WSMsgType, web
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-BOT, APP, ALICE, CHANNEL, MESSAGE = "1", "2", "3", "4", "5"
+BOT, APP, ALICE, CHANNEL, MESSAGE, DIRECT = "1", "2", "3", "4", "5", "6"
 IDENTIFY = 2
 VOICE, BAND = b"v" * 300_000, b"b" * 200_000
 
@@ -35,10 +36,16 @@ class Discord:
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     refusals: list[web.Response] = field(default_factory=list)
+    closed: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Methods and patterns of paths that are refused, with the status and Discord's own code."""
     events: list[dict[str, Any]] = field(default_factory=list)
     cdn_opens: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     edited: asyncio.Event = field(default_factory=asyncio.Event)
+    delivered: asyncio.Event = field(default_factory=asyncio.Event)
+    songs: dict[str, bytes] = field(default_factory=lambda: {"voice.mp3": VOICE, "band.wav": BAND})
+    socket: web.WebSocketResponse | None = None
+    sent: int = 0
     close_code: int | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -50,12 +57,9 @@ class Discord:
             self.edited.set()
         if self.uploads and request.content_type == "multipart/form-data" and self.refusals:
             return self.refusals.pop(0)
-        if path == "/users/@me":
-            return as_json(a_user(BOT, bot=True))
-        if path == "/oauth2/applications/@me":
-            return as_json(AN_APPLICATION)
-        if path.endswith("/commands"):
-            return as_json([])
+        for (method, pattern), (status, code) in self.closed.items():
+            if request.method == method and fnmatch(path, pattern):
+                return as_json({"code": code, "message": "refused"}, status=status)
         if path.endswith("/callback"):
             self.answered.set()
             return as_json(
@@ -69,7 +73,7 @@ class Discord:
                     }
                 }
             )
-        return as_json(A_MESSAGE)
+        return as_json([] if path.endswith("/commands") else FIXED.get(path, A_MESSAGE))
 
     async def _body(self, request: web.Request) -> Any:
         if request.content_type != "multipart/form-data":
@@ -80,6 +84,7 @@ class Discord:
         file = form["files[0]"]
         assert isinstance(file, web.FileField)
         self.uploads.append(Upload(payload, file.filename, file.file.read()))
+        self.delivered.set()
         return payload
 
     async def gateway(self, request: web.Request) -> web.WebSocketResponse:
@@ -90,11 +95,18 @@ class Discord:
         async for message in socket:
             if message.type is WSMsgType.TEXT and json.loads(message.data)["op"] == IDENTIFY:
                 await socket.send_json({"op": 0, "s": 1, "t": "READY", "d": self.ready()})
-                for number, event in enumerate(self.events, start=2):
-                    kind = "INTERACTION_CREATE"
-                    await socket.send_json({"op": 0, "s": number, "t": kind, "d": event})
+                self.socket, self.sent = socket, 1
+                for event in self.events:
+                    await self.send(event)
         self.close_code = socket.close_code
         return socket
+
+    async def send(self, event: dict[str, Any]) -> None:
+        """Tell the bot that somebody used it."""
+        assert self.socket is not None
+        self.sent += 1
+        message = {"op": 0, "s": self.sent, "t": "INTERACTION_CREATE", "d": event}
+        await self.socket.send_json(message)
 
     def ready(self) -> dict[str, Any]:
         """Return what a bot in no server is told at first."""
@@ -110,7 +122,7 @@ class Discord:
     async def attachment(self, request: web.Request) -> web.Response:
         """Hand an attachment over, as the CDN does, once the test lets it."""
         await self.cdn_opens.wait()
-        return web.Response(body=VOICE if request.match_info["name"] == "voice.mp3" else BAND)
+        return web.Response(body=self.songs[request.match_info["name"]])
 
 
 def as_json(value: Any, *, status: int = 200) -> web.Response:
@@ -143,6 +155,12 @@ AN_APPLICATION = {
     "team": None,
     "flags": 0,
 }
+FIXED = {
+    "/users/@me": a_user(BOT, bot=True),
+    "/oauth2/applications/@me": AN_APPLICATION,
+    "/users/@me/channels": {"id": DIRECT, "type": 1, "recipients": [a_user(ALICE)]},
+}
+"""What is answered the same whenever it is asked."""
 A_MESSAGE = {
     "id": MESSAGE,
     "channel_id": CHANNEL,
