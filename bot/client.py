@@ -235,6 +235,11 @@ class VocalClient(discord.Client):
         """Say that the bot is there."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
 
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Keep no songs and no settings of a server that the bot has left."""
+        await self.library.remove_guild(guild.id)
+        await self.policies.reset(guild.id, None)
+
     async def close(self) -> None:
         """Take no more orders, tell the people who wait, end the workers, and leave."""
         if self._stopping is None:

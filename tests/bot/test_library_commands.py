@@ -293,6 +293,17 @@ async def test_a_server_that_never_invited_the_bot_gets_no_library(
     assert await titles(scene) == set()
 
 
+async def test_a_server_that_the_bot_leaves_keeps_nothing(scene: Scene) -> None:
+    await keep(scene, "Hello")
+    await keep(scene, "elsewhere", guild_id=scene.guild.id + 1)
+    await scene.client.policies.set(scene.guild.id, "library_days", 3)
+    scene.env.backend.remove_guild(scene.guild.id)
+    await scene.env.settle()
+    assert await titles(scene) == set()
+    assert scene.client.policies.changed(scene.guild.id) == {}
+    assert (await scene.client.library.usage()).songs == 1
+
+
 # What /merge suggests
 
 
