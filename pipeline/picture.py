@@ -230,7 +230,7 @@ def mel_levels(parts: Sequence[Sound], columns: int, bands: int) -> Levels:
     )
     spectra = np.zeros((columns, _FRAME // 2 + 1), np.float32)
     for column, some in enumerate(starts.reshape(columns, each)):
-        frames = np.asarray([_frame(parts, start) for start in some]) * window
+        frames = _frames(parts, some) * window
         spectra[column] = np.square(np.abs(scipy.fft.rfft(frames))).mean(axis=0)
         release(*parts)
     power = bank @ spectra.T
@@ -240,13 +240,25 @@ def mel_levels(parts: Sequence[Sound], columns: int, bands: int) -> Levels:
     return np.asarray(np.maximum(decibels, -RANGE_DB), np.float32)
 
 
-def _frame(parts: Sequence[Sound], start: int) -> Levels:
-    """Return one frame of a mix in mono; beyond its ends it is silent."""
-    frame = np.zeros(_FRAME, np.float32)
-    low, high = max(0, start), min(parts[0].shape[1], start + _FRAME)
+def _frames(parts: Sequence[Sound], starts: npt.NDArray[np.int64]) -> Levels:
+    """Return the frames of a mix in mono that begin at some samples, shape (frames, samples)."""
+    first, last = int(starts[0]), int(starts[-1])
+    if last - first > len(starts) * _FRAME:  # far apart: what lies between is not read
+        return np.concatenate(
+            [_frames(parts, starts[number:][:1]) for number in range(len(starts))]
+        )
+    stretch = _stretch(parts, first, last + _FRAME)
+    return np.asarray([stretch[start:][:_FRAME] for start in (starts - first).tolist()])
+
+
+def _stretch(parts: Sequence[Sound], start: int, stop: int) -> Levels:
+    """Return a stretch of a mix in mono; beyond its ends it is silent."""
+    out = np.zeros(stop - start, np.float32)
+    low, high = max(0, start), max(0, min(parts[0].shape[1], stop))
     for part in parts:
-        frame[low - start : high - start] += part[:, low:high].mean(axis=0)
-    return frame
+        left, right = part[:, low:high]
+        out[low - start : high - start] += (left + right) / np.float32(2)
+    return out
 
 
 def _length_s(samples: Sound) -> float:

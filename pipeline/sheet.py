@@ -149,7 +149,7 @@ class Sheet:
         image = io.BytesIO()
         # Without the name of the program that wrote it, which would change with its version.
         self._canvas.print_png(  # type: ignore[no-untyped-call]  # matplotlib types not all of it
-            image, metadata={"Software": None}, pil_kwargs={"optimize": True}
+            image, metadata={"Software": None}, pil_kwargs={"compress_level": 6}
         )
         try:
             # Inside the target's folder, so that the last step is a rename.
