@@ -21,6 +21,7 @@ from pipeline.loudness import (
     levels,
     measure_with_peaks,
 )
+from pipeline.meters import PeakMeter
 from pipeline.mix import master, master_gain
 from pipeline.types import SAMPLE_RATE, Loudness
 
@@ -118,10 +119,10 @@ class _Ear:
     """Measures what comes out of the encoder; the last that it heard counts."""
 
     power: Levels
-    peaks: Signal
+    peaks: Signal  # of which only the highest is asked for
 
     def listen(self, blocks: Iterable[Signal]) -> None:
-        self.power, self.peaks = measure_with_peaks(blocks)
+        self.power, self.peaks = measure_with_peaks(blocks, PeakMeter(rising=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,8 @@ def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> bool:
         raise ValueError("ffmpeg must have a pipe to its standard input")
     try:
         for block in blocks(sound):
-            ffmpeg.stdin.write(np.clip(block.T, -1.0, 1.0, dtype="<f4", order="C").data)
+            frames = np.stack(tuple(block), axis=1, dtype="<f4")
+            ffmpeg.stdin.write(np.clip(frames, -1.0, 1.0, out=frames).data)
         ffmpeg.stdin.close()
     except BrokenPipeError:
         return False

@@ -58,8 +58,17 @@ def measure(sound: Sound) -> Levels:
     return meter.read()
 
 
-def measure_with_peaks(stretches: Iterable[Signal]) -> tuple[Levels, Signal]:
+def measure_with_peaks(
+    stretches: Iterable[Signal], meter: PeakMeter | None = None
+) -> tuple[Levels, Signal]:
     """Measure power and true peaks of what comes in blocks, while the next ones are made.
+
+    Parameters
+    ----------
+    stretches
+        Each of shape (2, k).
+    meter
+        Takes the peaks; one that is as exact everywhere if there is none.
 
     Returns
     -------
@@ -67,7 +76,7 @@ def measure_with_peaks(stretches: Iterable[Signal]) -> tuple[Levels, Signal]:
         The power every 10 ms, as `measure` gives it, and the true peak in every step of 49
         samples, shape (ceil(n / 49),).
     """
-    power, peaks = PowerMeter(), PeakMeter()
+    power, peaks = PowerMeter(), meter or PeakMeter()
     # A thread for each meter, so that each takes its blocks in order.
     with ThreadPoolExecutor(1) as weighing, ThreadPoolExecutor(1) as peaking:
         ahead: deque[tuple[Future[None], ...]] = deque()
@@ -102,7 +111,7 @@ def gated_lufs(power: Levels) -> float:
 
 def true_peak_dbtp(sound: Sound) -> float:
     """Measure the true peak of a sound of shape (2, n), four times oversampled, in dBTP."""
-    meter = PeakMeter()
+    meter = PeakMeter(rising=True)
     for block in blocks(sound):
         meter.add(block)
     return highest_dbtp(meter.read())

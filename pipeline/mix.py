@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.gains import knot_times_s, power_gain
 from pipeline.loudness import (
+    CEILING_DBTP,
     TARGET_LUFS,
     balance_lu,
     gated_lufs,
@@ -19,6 +20,7 @@ from pipeline.loudness import (
     limiting_gain,
     measure_with_peaks,
 )
+from pipeline.meters import PeakMeter
 from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 
@@ -33,6 +35,7 @@ MOST_GAIN_DB = 24.0
 
 _METERS_DIFFER_DB = 0.03  # a finer meter finds true peaks up to 0.01 dB above ours
 _NEAR_ENOUGH_LU = 0.01
+_MORE_GAIN_DB = 4.0  # than the sum of powers asks for: limiting, lower ceilings, what cancels out
 _MOST_TURNS = 12
 
 
@@ -47,7 +50,8 @@ class Premaster:
     power
         K-weighted power of their sum every 10 ms, shape (n // 441,).
     peaks
-        True peak of their sum in every step of 49 samples, shape (ceil(n / 49),).
+        True peak of their sum in every step of 49 samples, shape (ceil(n / 49),); where it does
+        not matter, a bound.
     """
 
     layers: Layers
@@ -103,7 +107,11 @@ def fade_out(layers: Layers, seconds: float) -> Layers:
 
 def premaster(layers: Layers) -> Premaster:
     """Go once through the sum of two layers, for the curves that its master is decided on."""
-    power, peaks = measure_with_peaks(blocks(layers.mix))
+    # About as loud as this; peaks that stay well below the ceiling when it is raised do not matter.
+    lufs = gated_lufs(layers.vocals.power + layers.backing.power)
+    gain_db = TARGET_LUFS - lufs + _MORE_GAIN_DB if np.isfinite(lufs) else MOST_GAIN_DB
+    floor = 10.0 ** ((CEILING_DBTP - gain_db) / 20.0)
+    power, peaks = measure_with_peaks(blocks(layers.mix), PeakMeter(floor))
     return Premaster(layers=layers, power=power, peaks=peaks)
 
 
