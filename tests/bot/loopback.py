@@ -223,6 +223,19 @@ def a_merge(url: str) -> dict[str, Any]:
     }
 
 
+def a_press(sent: dict[str, Any], action: str) -> dict[str, Any]:
+    """Return the event of a press on one of the buttons under a mash-up that the bot has sent."""
+    [pressed] = [
+        button["custom_id"]
+        for row in sent["components"]
+        for button in row["components"]
+        if f":{action}:" in button["custom_id"]
+    ]
+    message = A_MESSAGE | {"components": sent["components"]}
+    event = a_queue("") | {"id": "10", "token": "press-token", "type": 3, "message": message}
+    return event | {"data": {"custom_id": pressed, "component_type": 2}}
+
+
 @asynccontextmanager
 async def running_discord() -> AsyncIterator[Discord]:
     """Run the server on a free port."""

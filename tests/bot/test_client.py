@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,26 @@ if TYPE_CHECKING:
 COMMANDS = "/applications/*/commands"
 
 
+NAMES = {
+    "merge", "mash", "queue", "cancel", "library", "surprise", "settings", "health", "privacy",
+    "forget", "Use as vocals", "Use as backing",
+}  # fmt: skip
+SONGS = ("vocals", "backing", "vocals_from", "backing_from")
+
+
+async def test_every_command_is_registered(scene: Scene) -> None:
+    [payload] = scene.sent("PUT", COMMANDS)
+    assert {command["name"] for command in payload} == NAMES
+
+
 async def test_commands_follow_the_recipe(scene: Scene) -> None:
     [payload] = scene.sent("PUT", COMMANDS)
-    assert [command["name"] for command in payload] == ["merge", "queue", "cancel"]
-    songs, options = payload[0]["options"][:2], payload[0]["options"][2:]
-    assert [(song["name"], song["required"]) for song in songs] == [
-        ("vocals", True),
-        ("backing", True),
-    ]
+    [merge] = [command for command in payload if command["name"] == "merge"]
+    assert merge["integration_types"] == [0, 1]
+    assert merge["contexts"] == [0, 1, 2]
+    songs, options = merge["options"][: len(SONGS)], merge["options"][len(SONGS) :]
+    assert [song["name"] for song in songs] == list(SONGS)
+    assert [song.get("autocomplete", False) for song in songs] == [False, False, True, True]
     assert [option["name"] for option in options] == [option.name for option in OPTIONS]
     for sent, option in zip(options, OPTIONS, strict=True):
         assert not sent["required"]
@@ -36,6 +49,37 @@ async def test_commands_follow_the_recipe(scene: Scene) -> None:
         assert [choice["value"] for choice in sent.get("choices", [])] == list(option.choices)
         if not option.choices:
             assert (sent["min_value"], sent["max_value"]) == (option.minimum, option.maximum)
+
+
+def texts(value: Any) -> list[str]:
+    """Return all that Discord counts of a command: names, descriptions and values of choices."""
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [str(value[key]) for key in ("name", "description", "value") if value.get(key)]
+    return own + [text for key in ("options", "choices") for text in texts(value.get(key))]
+
+
+async def test_commands_keep_the_rules_that_the_schema_does_not_know(scene: Scene) -> None:
+    [payload] = scene.sent("PUT", COMMANDS)
+    assert len({(command["type"], command["name"]) for command in payload}) == len(payload)
+    for command in payload:
+        assert sum(map(len, texts(command))) <= 8000
+        if command["type"] == 1:
+            assert re.fullmatch(r"[a-z0-9_-]{1,32}", command["name"])
+        for options in option_lists(command):
+            names = [option["name"] for option in options]
+            assert len(set(names)) == len(names) <= 25
+            assert all(re.fullmatch(r"[a-z0-9_-]{1,32}", name) for name in names)
+            needed = [bool(option.get("required")) for option in options]
+            assert needed == sorted(needed, reverse=True)  # required ones come first
+
+
+def option_lists(command: Any) -> list[Any]:
+    """Return the options of a command and of all its subcommands."""
+    options = command.get("options") or []
+    return [options, *(found for option in options for found in option_lists(option))]
 
 
 async def test_workers_get_ready_with_the_bot(scene: Scene) -> None:
@@ -62,7 +106,7 @@ async def test_commands_are_registered_again_only_when_they_changed(
 
     changed.tree.add_command(new)
     await scene.restart(changed)
-    assert [len(payload) for payload in scene.sent("PUT", COMMANDS)] == [3, 4]
+    assert [len(sent) for sent in scene.sent("PUT", COMMANDS)] == [len(NAMES), len(NAMES) + 1]
 
 
 async def test_a_development_server_gets_commands_of_its_own(
@@ -75,7 +119,7 @@ async def test_a_development_server_gets_commands_of_its_own(
     }
     await scene.restart(VocalClient(read_config(settings), workers=[hands]))
     [payload] = scene.sent("PUT", f"/applications/*/guilds/{scene.guild.id}/commands")
-    assert len(payload) == 3
+    assert len(payload) == len(NAMES)
 
 
 async def test_a_development_server_without_the_bot_is_named(
@@ -106,15 +150,13 @@ async def test_stopping_tells_the_people_who_wait(scene: Scene) -> None:
     await scene.client.close()
     for answer in (running, waiting):
         assert answer.response.content == (
-            "The bot is being restarted. Please try again in a minute."
+            "The bot is being restarted: your merge goes on by itself in a minute."
         )
     assert scene.hands.stopped
     assert scene.client.is_closed()
-    assert scene.files() == []
     with pytest.raises(CalledOffError, match="restarted"):
         scene.client.queue.admit(1)
     await scene.client.close()
-    assert len(scene.env.errors) == 2
 
 
 class Deaf(VocalClient):

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bot.loopback import APP, a_merge, a_queue, running_discord
+import soundfile as sf
+
+from composer import compose
+from pipeline.types import SAMPLE_RATE
+from tests.bot.loopback import APP, MESSAGE, a_merge, a_press, a_queue, running_discord
 from tests.bot.processes import (
     MARK,
     family,
@@ -77,12 +84,66 @@ async def test_sigterm_in_the_middle_of_a_merge(tmp_path: Path) -> None:
             _, log = await bot.communicate()
         assert bot.returncode == 0, log.decode()
         method, path, body = discord.requests[-1]
-        assert (method, path) == ("PATCH", f"/webhooks/{APP}/interaction-token/messages/@original")
+        assert (method, path) == ("PATCH", f"/webhooks/{APP}/interaction-token/messages/{MESSAGE}")
         assert body["content"] == "The bot is being restarted. Please try again in a minute."
         assert list((tmp_path / "data" / "jobs").iterdir()) == []
         assert b"Traceback" not in log
         assert b"told to stop" in log
     assert discord.close_code in {1000, 4000}  # a close frame, where a broken connection has 1006
+    for method, path, body in discord.requests:
+        check_request(method, path, body)
+
+
+def a_song(seed: int) -> bytes:
+    file = io.BytesIO()
+    song = compose(seed, duration_s=5.0, bpm=170.0 + seed, intro_bars=0)
+    sf.write(file, song.mixture.T, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def steps_of_jobs(folder: Path) -> list[str]:
+    """Return how far the bot's jobs have come, as it has written down."""
+    records = folder / "data" / "vocal.sqlite3"
+    if not records.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{records}?mode=ro", uri=True)) as database:
+        try:
+            return [row[0] for row in database.execute("SELECT state FROM jobs")]
+        except sqlite3.OperationalError:  # it is being made
+            return []
+
+
+async def test_a_killed_bot_goes_on_and_its_buttons_work(tmp_path: Path) -> None:
+    async with running_discord() as discord:
+        discord.songs = {"voice.mp3": a_song(3), "band.wav": a_song(4)}
+        discord.cdn_opens.set()
+        discord.events.append(a_merge(discord.url))
+        bot = await start_bot(discord, tmp_path)
+        await wait_until(lambda: steps_of_jobs(tmp_path) == ["ready"])
+        bot.kill()
+        await bot.communicate()
+        assert discord.uploads == []
+        await wait_until(lambda: not family(tmp_path))
+
+        discord.events.clear()
+        bot = await start_bot(discord, tmp_path)
+        async with asyncio.timeout(60):
+            await discord.delivered.wait()
+            await wait_until(lambda: steps_of_jobs(tmp_path) == [])
+            discord.delivered.clear()
+            await discord.send(a_press(discord.uploads[0].payload, "louder"))
+            await discord.delivered.wait()
+            await wait_until(lambda: steps_of_jobs(tmp_path) == [])
+        bot.terminate()
+        _, log = await bot.communicate()
+    assert bot.returncode == 0, log.decode()
+    assert b"Traceback" not in log
+    first, second = discord.uploads
+    assert first.name == second.name == "voice x band.mp3"
+    assert first.data != second.data
+    assert "voice 2 LU louder" in str(second.payload["embeds"])
+    assert list((tmp_path / "data" / "jobs").iterdir()) == []
+    assert family(tmp_path) == []
     for method, path, body in discord.requests:
         check_request(method, path, body)
 

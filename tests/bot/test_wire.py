@@ -24,6 +24,7 @@ from tests.bot.loopback import (
     APP,
     BAND,
     CHANNEL,
+    MESSAGE,
     VOICE,
     Discord,
     a_merge,
@@ -76,7 +77,7 @@ async def merge(client: VocalClient, discord: Discord) -> None:
     client._connection.parse_interaction_create(event)
     async with asyncio.timeout(30):
         await asyncio.sleep(0.05)
-        await asyncio.gather(*client.served)
+        await asyncio.gather(*client._served)
 
 
 async def test_a_merge_over_http(client: VocalClient, discord_server: Discord) -> None:
@@ -102,7 +103,8 @@ async def test_the_whole_file_is_sent_again_after_a_server_error(
     assert [upload.data for upload in discord_server.uploads] == [VOICE + BAND] * 2
 
 
-ORIGINAL = f"/webhooks/{APP}/interaction-token/messages/@original"
+ORIGINAL = f"/webhooks/{APP}/interaction-token/messages/{MESSAGE}"
+TIDIED = ("PATCH", f"/channels/{CHANNEL}/messages/{MESSAGE}")
 TOO_LARGE = "The mash-up is larger than what Discord takes here. Try shorter songs."
 
 
@@ -124,7 +126,8 @@ async def test_a_file_that_is_too_large_becomes_an_excerpt(
     assert upload.name == "rapper x diva (excerpt).mp3"
     assert upload.payload["content"] == (
         "Discord refused the whole file here (1:10) because of its size, so this is an excerpt of "
-        "1:00 from 0:06 on; try `arrange: highlight`, or a server with a higher upload limit."
+        "1:00 from 0:06 on; press the button for its highlight, or use a server with a higher "
+        "upload limit."
     )
     assert upload.payload["embeds"] == refused.payload["embeds"]
     assert discord_server.requests[-1][:2] == ("PATCH", ORIGINAL)
@@ -176,7 +179,9 @@ async def test_a_dead_token_sends_the_excerpt_to_the_channel(
         as_json(dead, status=401),
     ]
     await merge(musical_client, discord_server)
-    method, path, body = discord_server.requests[-1]
+    *_, (method, path, body), (*tidied, news) = discord_server.requests
+    assert tuple(tidied) == TIDIED
+    assert news["content"] == "This took a while: the answer is further down."
     assert (method, path) == ("POST", f"/channels/{CHANNEL}/messages")
     assert discord_server.uploads[-1].name == "rapper x diva (excerpt).mp3"
     assert body["content"].startswith(f"<@{ALICE}> Discord refused the whole file here")
@@ -190,6 +195,8 @@ async def test_a_dead_token_sends_the_file_to_the_channel(
     )
     await merge(client, discord_server)
     assert [upload.data for upload in discord_server.uploads] == [VOICE + BAND] * 2
-    method, path, body = discord_server.requests[-1]
+    *_, (method, path, body), (*tidied, news) = discord_server.requests
+    assert tuple(tidied) == TIDIED
+    assert news["content"] == "This took a while: the answer is further down."
     assert (method, path) == ("POST", f"/channels/{CHANNEL}/messages")
     assert body["content"] == f"<@{ALICE}> Your mash-up is ready."
