@@ -16,7 +16,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot import care, library_commands, settings, views
+from bot import care, library_commands, menus, settings, views
 from bot.answers import answer_error
 from bot.care import add_care
 from bot.commands import add_commands
@@ -24,10 +24,12 @@ from bot.config import ConfigError
 from bot.desk import MergeDesk
 from bot.estimates import Estimates
 from bot.files import claim, delete_orphans, http_fetch
+from bot.forms import add_forms, answer_form
 from bot.jobs import JobQueue
 from bot.ledger import HOUR_S, Ledger, now
 from bot.library import Library
 from bot.library_commands import add_library_commands
+from bot.menus import add_menus
 from bot.picks import Picks
 from bot.policy import Policies
 from bot.settings import add_settings
@@ -128,6 +130,8 @@ class VocalClient(discord.Client):
         self.picks = Picks(config.data_dir.absolute() / "picks")
         self.desk = MergeDesk(self, fetch or self._fetch, edit_every_s=edit_every_s)
         add_commands(self.tree, self)
+        add_menus(self.tree)
+        add_forms(self.tree)
         add_library_commands(self.tree, self)
         add_settings(self.tree)
         add_care(self.tree, self)
@@ -176,7 +180,7 @@ class VocalClient(discord.Client):
         if orphans:
             log.info("deleted the files of %d jobs of an earlier run", orphans)
         await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
-        for module in (views, care, settings, library_commands):
+        for module in (menus, views, care, settings, library_commands):
             self.add_dynamic_items(*module.DYNAMIC_ITEMS)
         self._chores = asyncio.create_task(self._do_chores())
         self._warming = asyncio.create_task(self._warm_up())
@@ -230,6 +234,10 @@ class VocalClient(discord.Client):
             await file.write(digest)
         log.info("registered %d commands", len(commands))
         return True
+
+    async def on_interaction(self, interaction: discord.Interaction[VocalClient]) -> None:
+        """Answer a form that was sent; all else is answered by whatever it was made with."""
+        await answer_form(interaction)
 
     async def on_ready(self) -> None:
         """Say that the bot is there."""
