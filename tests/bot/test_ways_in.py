@@ -89,6 +89,7 @@ async def test_merge(client: VocalClient, discord_server: Discord, place: Place)
     assert only_through_the_token(discord_server)
     [upload] = discord_server.uploads
     assert upload.data == VOICE + BAND
+    assert (await client.library.usage()).songs == 0  # a server without the bot has no library
 
 
 @everywhere
