@@ -84,7 +84,8 @@ def _with_string_ids(body: Any) -> Any:
     """Return a body with the ids as strings that discord.py itself sends as integers.
 
     Discord takes both; its schema knows only strings. They are the ids of attachments, of the
-    message that is answered, and of the people who may be mentioned or written to.
+    message that is answered, of what a menu shows as chosen, and of the people who may be
+    mentioned or written to.
     """
     body = copy.deepcopy(body)
     if not isinstance(body, dict):
@@ -94,6 +95,10 @@ def _with_string_ids(body: Any) -> Any:
         if isinstance(holder, dict):
             for named in (*(holder.get("attachments") or []), holder.get("message_reference")):
                 _stringify(named, ("id", "message_id", "channel_id", "guild_id"))
+            rows = holder.get("components") or []
+            for part in (part for row in rows for part in row.get("components", ())):
+                for chosen in part.get("default_values") or []:
+                    _stringify(chosen, ("id",))
             mentions = holder.get("allowed_mentions") or {}
             for kind in ("users", "roles"):
                 if kind in mentions:
