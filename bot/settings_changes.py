@@ -30,7 +30,6 @@ _PLACES = (
     discord.ChannelType.voice,
     discord.ChannelType.stage_voice,
     discord.ChannelType.forum,
-    discord.ChannelType.media,
 )
 _NOBODY = discord.AllowedMentions.none()
 

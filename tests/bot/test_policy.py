@@ -8,38 +8,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from bot.config import MIB, Config, read_config
+from bot.config import MIB, Config
 from bot.policy import Change, Policies, Policy
-from bot.setting_kinds import IdSetting, OptionSetting, Setting, SettingError
+from bot.setting_kinds import Setting, SettingError
 from bot.settings_file import read_settings_file, write_settings_file
-from bot.settings_table import settings_of
 from bot.store import Store
 from pipeline.errors import RecipeError, UserError
 from pipeline.recipe import OPTIONS, Recipe
+from tests.bot.admins import CONFIG, SETTINGS, unlike_the_default
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bot.setting_kinds import Stored
 
 GUILD, ELSEWHERE = 1000, 2000
-CONFIG = read_config({"DISCORD_TOKEN": "token"})
-SETTINGS = settings_of(CONFIG)
-
-
-def unlike_the_default(setting: Setting) -> Stored:
-    """Return some other value that a setting may have."""
-    if isinstance(setting, IdSetting):
-        return (123456789012345678, 5)[: setting.most]
-    assert isinstance(setting, OptionSetting)
-    option = setting.option
-    if option.choices:
-        return next(word for word in reversed(option.choices) if word != setting.default)
-    assert option.minimum is not None
-    assert option.maximum is not None
-    ends = (option.kind(option.minimum), option.kind(option.maximum))
-    return next(end for end in ends if end != setting.default)
 
 
 @pytest_asyncio.fixture

@@ -8,14 +8,19 @@ import discord
 import pytest
 
 from bot.client import VocalClient
-from bot.config import Config, read_config
-from bot.setting_kinds import Group, IdSetting, Setting
+from bot.setting_kinds import Group, Setting
 from bot.settings import FILE_NAME
 from bot.settings_file import LARGEST_FILE_BYTES
-from bot.settings_table import settings_of
-from pipeline.errors import UserError
+from tests.bot.admins import (
+    SETTINGS,
+    add_admin,
+    let_everybody_through,
+    refused,
+    said,
+    use,
+    value_in,
+)
 from tests.bot.conftest import ObedientWorker, Scene, fetch_from
-from tests.bot.test_policy import unlike_the_default
 from tests.discord_schema import embed_length
 
 if TYPE_CHECKING:
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
     from simcord.env import Env
 
-SETTINGS = settings_of(read_config({"DISCORD_TOKEN": "token"}))
+    from bot.config import Config
 
 
 @pytest.fixture
@@ -33,52 +38,12 @@ def again(config: Config, envs: deque[Env]) -> VocalClient:
 
 @pytest.fixture
 def admin(scene: Scene) -> Any:
-    keys = scene.guild.create_role("keys", permissions=discord.Permissions(manage_guild=True))
-    return scene.guild.add_member(scene.env.create_user("carol"), roles=[keys])
-
-
-async def use(scene: Scene, who: Any, command: str, **options: Any) -> Any:
-    """Have somebody use a subcommand; nobody else may see the answer."""
-    result = await who.slash(scene.channel, f"settings {command}", **options)
-    assert result.ephemeral
-    return result
-
-
-async def said(scene: Scene, who: Any, command: str, **options: Any) -> str:
-    answer = (await use(scene, who, command, **options)).response.content
-    assert isinstance(answer, str)
-    return answer
-
-
-async def refused(scene: Scene, who: Any, command: str, **options: Any) -> str:
-    """Have somebody use a subcommand that is refused; return the sentence as it is read."""
-    answer = (await said(scene, who, command, **options)).replace("\\", "")
-    cause = scene.env.errors[-1].__cause__
-    assert isinstance(cause, UserError)
-    assert answer.replace("\u200b", "") == str(cause)
-    return answer
-
-
-def let_everybody_through(scene: Scene) -> None:
-    """Have Discord offer the command to anybody anywhere, as a server's admins can make it."""
-    root = scene.env.backend.find_command("settings", None, type=1)
-    assert root is not None
-    root.update(default_member_permissions=None, contexts=[0, 1, 2], integration_types=[0, 1])
+    return add_admin(scene)
 
 
 def exported(result: Any) -> tuple[str, bytes]:
     [file] = result.response.attachments
     return file.filename, result._env.backend.cdn.get(file.url)
-
-
-def value_in(scene: Scene, setting: Setting) -> Any:
-    """Return another value that a setting may have in the scene."""
-    if not isinstance(setting, IdSetting):
-        return unlike_the_default(setting)
-    make: Any = scene.guild.create_role
-    if setting.noun == "channel":
-        make = scene.guild.create_text_channel
-    return tuple(make(f"{setting.name}-{number}").id for number in range(min(2, setting.most)))
 
 
 @pytest.mark.parametrize("group", Group)
