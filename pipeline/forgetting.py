@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.claims import sweep
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -75,26 +78,46 @@ def forget(cache_folder: Path, audio: Collection[str]) -> Forgotten:
     Forgotten
         What this call deleted. What it could not delete is in the log, and `find` counts it.
     """
-    entries = size = 0
-    coming = cache_folder / COMING
-    for path in _made_from(cache_folder, audio):
-        try:
-            coming.mkdir(mode=0o700, exist_ok=True)
-            its_size = size_of(path)
-            discard(path, coming)
-        except FileNotFoundError:  # somebody else deleted it, or it is a finished entry by now
-            continue
-        except OSError as error:
-            log.warning("%s cannot be deleted: %s", path, error)
-            continue
-        entries += 1
-        size += its_size
-    return Forgotten(entries=entries, bytes=size)
+    return _delete(_made_from(cache_folder, audio), cache_folder / COMING)
 
 
 def find(cache_folder: Path, audio: Collection[str]) -> int:
     """Count what `forget` would delete, and what is left of it where it failed."""
     return sum(1 for _ in _made_from(cache_folder, audio))
+
+
+def forget_unknown(
+    cache_folder: Path, known: Collection[str], used_before: float = math.inf
+) -> Forgotten:
+    """Delete every finished entry that was made from a song which is not among these.
+
+    A merge that failed leaves entries of which nobody remembers whose songs they were made from:
+    whoever knows which songs are still somebody's finds them so. What killed processes left
+    unfinished goes as well.
+
+    Parameters
+    ----------
+    cache_folder
+        As given to `pipeline.cache.Cache`; it need not be there.
+    known
+        Fingerprints of the songs whose entries stay.
+    used_before
+        Entries that were made or used since then stay, in seconds since 1970: merges that are
+        in the works may need them.
+
+    Returns
+    -------
+    Forgotten
+        What this call deleted. What it could not delete is in the log.
+    """
+    for path in _folders(cache_folder / COMING):
+        sweep(path)
+    return _delete(_not_made_from(cache_folder, known, used_before), cache_folder / COMING)
+
+
+def find_unknown(cache_folder: Path, known: Collection[str], used_before: float = math.inf) -> int:
+    """Count what `forget_unknown` would delete, and what is left of it where it failed."""
+    return sum(1 for _ in _not_made_from(cache_folder, known, used_before))
 
 
 def usage(cache_folder: Path) -> Usage:
@@ -140,6 +163,23 @@ def size_of(folder: Path) -> int:
     return _PAGE + sum(-(-size // _PAGE) * _PAGE for size in sizes)
 
 
+def _delete(paths: Iterable[Path], coming: Path) -> Forgotten:
+    entries = size = 0
+    for path in paths:
+        try:
+            coming.mkdir(mode=0o700, exist_ok=True)
+            its_size = size_of(path)
+            discard(path, coming)
+        except FileNotFoundError:  # somebody else deleted it, or it is a finished entry by now
+            continue
+        except OSError as error:
+            log.warning("%s cannot be deleted: %s", path, error)
+            continue
+        entries += 1
+        size += its_size
+    return Forgotten(entries=entries, bytes=size)
+
+
 def _made_from(cache_folder: Path, audio: Collection[str]) -> Iterator[Path]:
     """Yield the entries that are, or may be, made from any of the songs.
 
@@ -152,6 +192,17 @@ def _made_from(cache_folder: Path, audio: Collection[str]) -> Iterator[Path]:
         for path in _folders(cache_folder / name):
             songs = _songs_of(path)
             if not songs or not songs.isdisjoint(audio):
+                yield path
+
+
+def _not_made_from(
+    cache_folder: Path, known: Collection[str], used_before: float
+) -> Iterator[Path]:
+    """Yield the finished entries that are, or may be, made from another song than these."""
+    for path in _folders(cache_folder / ENTRIES):
+        with suppress(FileNotFoundError):  # somebody deletes it
+            songs = _songs_of(path)
+            if path.stat().st_mtime < used_before and not (songs and songs.issubset(known)):
                 yield path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,15 @@ import pytest
 from pipeline import forgetting
 from pipeline.cache import Cache, make_key
 from pipeline.fingerprint import fingerprint
-from pipeline.forgetting import Forgotten, Usage, find, forget, usage
+from pipeline.forgetting import (
+    Forgotten,
+    Usage,
+    find,
+    find_unknown,
+    forget,
+    forget_unknown,
+    usage,
+)
 from pipeline.merge import merge
 from pipeline.recipe import Recipe
 
@@ -199,6 +208,34 @@ def test_strays_and_links_are_left_alone(cache: Cache, folder: Path, tmp_path: P
     (folder / "coming" / "stray").touch()
     assert forget(folder, [HERS]) == Forgotten(entries=0, bytes=0)
     assert len(_all(folder)) == 3
+
+
+def test_what_is_made_from_a_song_that_nobody_has_goes(cache: Cache, folder: Path) -> None:
+    keys = [
+        _keep(cache, "stems", [HERS]),
+        _keep(cache, "mash-up", [HIS, HERS]),
+        _keep(cache, "stems", [THEIRS]),
+        _keep(cache, "mash-up", [HIS, THEIRS]),
+        _keep(cache, "older"),
+    ]
+    (folder / "coming" / "tmp0").mkdir()  # of a process that was killed
+    with cache.pending(make_key("findings", THEIRS), of=[THEIRS]) as coming:
+        assert find_unknown(folder, [HERS, HIS]) == 3
+        assert forget_unknown(folder, [HERS, HIS]) == Forgotten(entries=3, bytes=2 * LISTED + PAGES)
+        coming.commit("kept")  # a merge goes on
+    assert _kept(cache, keys) == [True, True, False, False, False]
+    assert find_unknown(folder, [HERS, HIS, THEIRS]) == 0
+    assert len(_all(folder)) == 3
+    assert forget_unknown(folder, []).entries == 3
+
+
+def test_what_is_in_use_is_not_taken_for_nobodys(cache: Cache, folder: Path) -> None:
+    old, new = _keep(cache, "stems", [HERS]), _keep(cache, "stems", [HIS])
+    os.utime(folder / "entries" / old, (1000.0, 1000.0))
+    assert find_unknown(folder, [], 1000.0) == 0
+    assert forget_unknown(folder, [], 1001.0).entries == 1
+    assert _kept(cache, [old, new]) == [False, True]
+    assert forget_unknown(folder / "nowhere", []) == Forgotten(entries=0, bytes=0)
 
 
 def test_usage_counts_what_is_finished(cache: Cache, folder: Path) -> None:
