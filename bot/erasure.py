@@ -2,7 +2,8 @@
 
 What carries a person's id is found by it: merges in the works, songs in libraries, picks, mash-ups
 with buttons and the times of merges. The cache has no ids: of it goes what was made from the songs
-that these records name.
+that these records name and, since a merge that failed leaves no record, what was made from songs
+that no record of anybody names.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.files import delete
 from bot.jobs import cancelled
-from pipeline.forgetting import find, forget
+from pipeline.forgetting import find, find_unknown, forget, forget_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from bot.client import VocalClient
@@ -53,6 +56,8 @@ class Traces:
         mash-ups with buttons, and times at which a merge was asked for.
     pieces
         Entries of the cache that were made from their songs.
+    unnamed
+        Entries of the cache that were made from a song of which nobody knows whose it is.
     files
         Files and folders that belong to the records, as they are found on the disk.
     """
@@ -63,6 +68,7 @@ class Traces:
     mashups: int = 0
     orders: int = 0
     pieces: int = 0
+    unnamed: int = 0
     files: int = 0
 
     @property
@@ -72,13 +78,13 @@ class Traces:
 
     @property
     def on_disk(self) -> int:
-        """How many files there are, those of the cache included."""
+        """How many files of theirs there are, those of the cache included."""
         return self.files + self.pieces
 
     @property
     def are_none(self) -> bool:
-        """Whether nothing is kept at all."""
-        return not self.records and not self.on_disk
+        """Whether there is nothing to delete at all."""
+        return not self.records and not self.on_disk and not self.unnamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +160,13 @@ class Eraser:
         removed = await self._client.library.remove_of_person(user_id)
         await self._client.picks.remove_of_person(user_id)
         await self._drop_records(user_id)
-        gone = await asyncio.to_thread(forget, self._cache_dir, theirs.audio)
+        freed = sum(song.bytes for song in removed)
+        freed += (await asyncio.to_thread(forget, self._cache_dir, theirs.audio)).bytes
+        known, in_use = await self._named(), self._in_use_since(user_id)
+        freed += (await asyncio.to_thread(forget_unknown, self._cache_dir, known, in_use)).bytes
         left = await self._count(user_id, theirs)
         if not left.are_none:
             log.warning("something of a person is left after /forget: %s", left)
-        freed = gone.bytes + sum(song.bytes for song in removed)
         return Erasure(before=counted, left=left, freed_bytes=freed)
 
     async def _call_off(self, user_id: int) -> None:
@@ -179,21 +187,29 @@ class Eraser:
 
     async def _gather(self, user_id: int) -> _Belongings:
         client = self._client
-        songs = await client.library.of_person(user_id)
-        rows = await client.store.read("SELECT id, errand FROM jobs WHERE owner = ?", (user_id,))
-        audio = {song.audio for song in songs}
-        for mashup in await client.ledger.mashups_of(user_id):
-            audio |= {mashup.vocals.audio, mashup.backing.audio}
-        for row in rows:
-            audio |= _fingerprints(json.loads(row["errand"]))
+        rows = await client.store.read("SELECT id FROM jobs WHERE owner = ?", (user_id,))
+        running = (job.id for job in client.queue.jobs_of(user_id))
         return _Belongings(
-            jobs=frozenset(
-                (*(row["id"] for row in rows), *(job.id for job in client.queue.jobs_of(user_id)))
-            ),
-            songs=tuple(songs),
+            jobs=frozenset((*(row["id"] for row in rows), *running)),
+            songs=tuple(await client.library.of_person(user_id)),
             picks=tuple(await client.picks.of_person(user_id)),
-            audio=frozenset(audio),
+            audio=await self._named(user_id),
         )
+
+    async def _named(self, user_id: int | None = None) -> frozenset[str]:
+        """Return the fingerprints in one person's records; in everybody's with None."""
+        rows = await self._client.store.read(
+            "SELECT owner, facts FROM mashups UNION ALL SELECT owner, errand FROM jobs "
+            "UNION ALL SELECT added_by, json_object('audio', audio) FROM songs"
+        )
+        texts = [text for owner, text in rows if user_id in {None, owner}]
+        return await asyncio.to_thread(_all_fingerprints, texts)
+
+    def _in_use_since(self, user_id: int) -> float:
+        """Return since when other people's merges may need what is in the cache; never is inf."""
+        others = [job for job in self._client.queue.jobs if job.owner != user_id]
+        began_at = [job.began_at for job in others if job.began_at is not None]
+        return time.time() - (time.monotonic() - min(began_at)) if began_at else math.inf
 
     async def _count(self, user_id: int, theirs: _Belongings) -> Traces:
         """Count the records by a person's id, and the files by what is known to be theirs."""
@@ -207,6 +223,13 @@ class Eraser:
             for table, column in ID_COLUMNS.items()
         }
         running = {job.id for job in self._client.queue.jobs_of(user_id)}
+        pieces = await asyncio.to_thread(find, self._cache_dir, theirs.audio)
+        gone_too = await asyncio.to_thread(
+            find_unknown,
+            self._cache_dir,
+            await self._named() - theirs.audio,
+            self._in_use_since(user_id),
+        )
         shelved = [await self._client.library.has_file(song) for song in theirs.songs]
         paths = [*(self._jobs_dir / job for job in theirs.jobs), *(p.file for p in theirs.picks)]
         return Traces(
@@ -215,7 +238,8 @@ class Eraser:
             picks=counts["picks"],
             mashups=counts["mashups"],
             orders=counts["accepted"],
-            pieces=await asyncio.to_thread(find, self._cache_dir, theirs.audio),
+            pieces=pieces,
+            unnamed=max(0, gone_too - pieces),
             files=sum(shelved) + await asyncio.to_thread(_existing, paths),
         )
 
@@ -233,8 +257,12 @@ def _existing(paths: Collection[Path]) -> int:
     return sum(path.exists() for path in paths)
 
 
+def _all_fingerprints(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset[str]().union(*(_fingerprints(json.loads(text)) for text in texts))
+
+
 def _fingerprints(value: object) -> set[str]:
-    """Return the songs that an errand names, whatever version of the bot wrote it."""
+    """Return the songs that a record names, whatever version of the bot wrote it."""
     if isinstance(value, dict):
         found = {value["audio"]} if isinstance(value.get("audio"), str) else set()
         return found.union(*(_fingerprints(item) for item in value.values()))

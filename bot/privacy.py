@@ -25,6 +25,10 @@ POSTED = (
 """What no bot can take back for somebody."""
 
 
+_UNNAMED_PIECE = "piece of a song that no record names: in case it is yours"
+_UNNAMED_PIECES = "pieces of songs that no record names: in case they are yours"
+
+
 def size_words(count: float) -> str:
     """Return a number of bytes as people say it: "0 KiB", "340 MiB", "1.2 GiB"."""
     for unit in ("KiB", "MiB"):
@@ -107,8 +111,8 @@ def _pieces(config: Config) -> str:
     return (
         "Songs taken apart, and mash-ups, so that the next merge is quick: "
         f"{size_words(config.cache_bytes)} at most, what was not used for longest goes first. They "
-        "are filed by their sound, not by who sent them. /forget deletes those that belong to "
-        "your songs in libraries and to your mash-ups above; others carry no name to find them by."
+        "are filed by their sound, not by who sent them. /forget deletes those of the songs in "
+        "your records, and those of songs that are in nobody's."
     )
 
 
@@ -123,6 +127,7 @@ def forget_question(traces: Traces) -> str:
         (traces.mashups, "mash-up with buttons", "mash-ups with buttons"),
         (traces.orders, "note of when you asked for a merge", "notes of when you asked for one"),
         (traces.pieces, "piece of your songs", "pieces of your songs, kept for quick merges"),
+        (traces.unnamed, _UNNAMED_PIECE, _UNNAMED_PIECES),
     )
     lines = [f"• {count_words(*count)}" for count in counts if count[0]]
     ask = (
@@ -139,13 +144,18 @@ def _total(traces: Traces) -> str:
 
 def forget_answer(erasure: Erasure) -> str:
     """Say what was deleted, and what a second look found."""
-    done = f"Deleted {_total(erasure.before)} of yours, {size_words(erasure.freed_bytes)}."
-    if erasure.left.are_none:
-        return f"{done}\n**{_total(erasure.left)} of yours are left, checked just now.** {POSTED}"
+    before, left = erasure.before, erasure.left
+    nobodys = ""
+    if before.unnamed:
+        nobodys = f", and {count_words(before.unnamed, 'piece')} of songs that no record named"
+    done = f"Deleted {_total(before)} of yours{nobodys}: {size_words(erasure.freed_bytes)}."
+    if left.are_none:
+        return f"{done}\n**{_total(left)} of yours are left, checked just now.** {POSTED}"
+    maybe = f" and {count_words(left.unnamed, 'piece')} that may be" if left.unnamed else ""
     why = "Something could not be deleted"
-    if erasure.left.jobs:
+    if left.jobs:
         why = "A merge of yours is still being ended"
     return (
-        f"I looked again: **{_total(erasure.left)} of yours are left.** {why}. Use /forget again "
+        f"I looked again: **{_total(left)} of yours{maybe} are left.** {why}. Use /forget again "
         "in a minute; if that does not help, tell whoever runs this bot, whose log has more."
     )

@@ -111,5 +111,5 @@ async def leave_everything(client: VocalClient, user_id: int, person: str) -> No
     )
     mashup = await keep_mashup(client, user_id, first)
     await keep_job(client, user_id, waiting)
-    for songs in ((first,), (second, song_of("nobody", "song")), (mashup.backing,), (waiting,)):
+    for songs in ((first,), (second, first), (mashup.backing,), (waiting,)):
         keep_piece(client, *songs)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +25,6 @@ from tests.bot.belongings import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from bot.config import Config
     from tests.bot.conftest import ObedientWorker
@@ -87,7 +89,9 @@ async def test_pieces_are_found_by_whatever_names_the_song(
 ) -> None:
     song = song_of("Alice", "song")
     await keep(client, ALICE, *((901,) if keep is keep_song else ()), song)
-    theirs, others = keep_piece(client, song), keep_piece(client, song_of("Bob", "song"))
+    bobs = song_of("Bob", "song")
+    await keep(client, BOB, *((901,) if keep is keep_song else ()), bobs)
+    theirs, others = keep_piece(client, song), keep_piece(client, bobs)
     assert (await Eraser(client).look(ALICE)).pieces == 1
     await Eraser(client).erase(ALICE)
     assert not theirs.exists()
@@ -138,11 +142,41 @@ async def test_a_file_that_cannot_be_deleted_is_told(
 ) -> None:
     await leave_everything(client, ALICE, "Alice")
     monkeypatch.setattr(Shelf, "delete", lambda *_: None)
-    monkeypatch.setattr("bot.erasure.forget", lambda *_: type("No", (), {"bytes": 0}))
+    monkeypatch.setattr(Path, "rename", _refuse)
     erasure = await Eraser(client).erase(ALICE)
     assert erasure.left == Traces(files=2, pieces=4)
     assert erasure.left.on_disk == 6
     assert not erasure.left.are_none
+
+
+def _refuse(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+async def test_what_a_failed_merge_left_goes_too(client: VocalClient) -> None:
+    await leave_everything(client, BOB, "Bob")
+    bobs, nobodys = song_of("Bob", "first"), song_of("nobody", "song")
+    kept = keep_piece(client, bobs)
+    gone = [keep_piece(client, nobodys), keep_piece(client, bobs, nobodys)]
+    erasure = await Eraser(client).erase(ALICE)
+    assert erasure.before == Traces(unnamed=2)
+    assert not erasure.before.are_none
+    assert erasure.left == NOTHING
+    assert erasure.freed_bytes > 2 * 5000
+    assert kept.exists()
+    assert [piece.exists() for piece in gone] == [False, False]
+
+
+async def test_what_anothers_merge_may_need_stays(client: VocalClient) -> None:
+    old, new = (keep_piece(client, song_of("nobody", what)) for what in ("old", "new"))
+    os.utime(old, (1000.0, 1000.0))
+    waiting, running = client.queue.admit(BOB, 901), client.queue.admit(BOB, 901)
+    assert (await Eraser(client).look(ALICE)).unnamed == 2
+    running.began_at = time.monotonic() - 60.0
+    assert waiting.began_at is None
+    assert (await Eraser(client).erase(ALICE)).before.unnamed == 1
+    assert not old.exists()
+    assert new.exists()
 
 
 async def test_every_table_is_known_by_what_it_says_of_people(client: VocalClient) -> None:

@@ -118,6 +118,10 @@ def test_the_question_counts_what_there_is() -> None:
     only = forget_question(Traces(orders=1)).splitlines()
     assert only[0] == "I keep 0 files and 1 record of yours, all servers together:"
     assert len(only) == 3
+    assert forget_question(Traces(unnamed=1)).splitlines()[1] == (
+        "• 1 piece of a song that no record names: in case it is yours"
+    )
+    assert "• 3 pieces of songs that no record names" in forget_question(Traces(unnamed=3))
 
 
 def test_without_anything_nothing_is_asked() -> None:
@@ -129,15 +133,24 @@ def test_without_anything_nothing_is_asked() -> None:
 def test_the_answer_says_what_is_left() -> None:
     done = Erasure(before=MANY, left=Traces(), freed_bytes=3 * MIB)
     lines = forget_answer(done).splitlines()
-    assert lines[0] == "Deleted 10 files and 11 records of yours, 3 MiB."
+    assert lines[0] == "Deleted 10 files and 11 records of yours: 3 MiB."
     assert lines[1].startswith("**0 files and 0 records of yours are left, checked just now.**")
     assert "yours to delete" in lines[1]
+
+
+def test_the_answer_counts_what_was_nobodys() -> None:
+    before = Traces(mashups=1, unnamed=2)
+    text = forget_answer(Erasure(before=before, left=Traces(), freed_bytes=MIB))
+    assert text.splitlines()[0] == (
+        "Deleted 0 files and 1 record of yours, and 2 pieces of songs that no record named: 1 MiB."
+    )
 
 
 @pytest.mark.parametrize(
     ("left", "words"),
     [
         (Traces(jobs=1, files=1), "**1 file and 1 record of yours are left.** A merge of yours is"),
+        (Traces(unnamed=1), "**0 files and 0 records of yours and 1 piece that may be are left.**"),
         (Traces(pieces=2), "**2 files and 0 records of yours are left.** Something could not be"),
     ],
 )
