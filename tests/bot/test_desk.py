@@ -92,7 +92,7 @@ async def test_the_owner_changes_a_mashup_in_its_place(scene: Scene) -> None:
     assert scene.hands.tasks[-1].recipe.balance == 3.0
     assert answer.response.id == before
     assert len(answer.response.attachments) == 1
-    assert scene.channel.last_message.id == before
+    assert [message.id for message in scene.channel.history()] == [before]
     [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 3.0
     assert scene.files() == []
@@ -151,7 +151,8 @@ async def test_pieces_that_are_gone_end_the_buttons_politely(scene: Scene) -> No
 async def test_others_get_a_copy_of_their_own(scene: Scene) -> None:
     answer = await scene.merge()
     pressed = await scene.bob.click(answer.response, custom_id=press(answer, "louder"))
-    copy = pressed.followups[0] if pressed.followups else pressed.response
+    copy = pressed.response
+    assert copy is not None
     assert copy.id != answer.response.id
     assert len(copy.attachments) == 1
     [theirs] = await scene.client.ledger.mashups_of(scene.bob.id)
@@ -232,6 +233,7 @@ async def test_a_long_restart_is_answered_in_the_channel(scene: Scene, reborn: A
     await scene.restart(reborn())
     await scene.env.settle()
     late = scene.channel.last_message
+    assert late is not None
     assert late.id != original
     assert late.content == f"{scene.alice.mention} Your mash-up is ready."
     assert await late.attachments[0].read() == b"voiceband"

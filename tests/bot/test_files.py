@@ -38,8 +38,9 @@ def offered(**about: Any) -> AttachedSong:
     return AttachedSong(attachment(**about), _nothing)
 
 
-async def _nothing(_url: str) -> AsyncIterator[bytes]:
-    raise AssertionError("nothing is read")
+async def _nothing(url: str) -> AsyncIterator[bytes]:
+    for _ in url:
+        raise AssertionError("nothing is read")
     yield b""
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -75,6 +76,7 @@ async def test_hostile_names_stay_names(scene: Scene) -> None:
     )
     [task] = scene.hands.tasks
     assert (task.vocals.name, task.backing.name) == ("vocals", "backing.exe")
+    assert isinstance(task.vocals, Path)
     assert task.vocals.parent.parent == scene.jobs_dir
     title = answer.response.embeds[0].title
     assert "@everyone" not in title

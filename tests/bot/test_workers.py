@@ -101,7 +101,8 @@ async def test_stops_at_once_when_it_listens(worker: Worker[Wish, Any]) -> None:
     assert not worker.is_alive()
     await worker.start()
     assert worker.is_alive()
-    assert not worker.is_busy
+    was_busy = worker.is_busy
+    assert not was_busy
     pid = worker.pid
     running = asyncio.create_task(worker.run(Wish("listen", 0.25), deadline_s=LONG_S))
     await wait_until(lambda: worker.progress is not None)
