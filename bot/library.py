@@ -151,22 +151,15 @@ class Library:
             The most songs to return.
         """
         wanted = fold(text)
-        songs = await self.all(guild_id)
-        found = [song for song in songs if wanted in fold(song.title) or wanted in fold(song.name)]
-        return found[:limit]
+        return await self._rows.search(guild_id, lambda name: wanted in fold(name), limit)
 
     async def page(self, guild_id: int, number: int, size: int = 10) -> LibraryPage:
         """Return a page of a server's library; the nearest one when there is no such page."""
-        songs = await self.all(guild_id)
-        pages = max(1, -(-len(songs) // size))
+        count, total = await self._rows.size_of(guild_id)
+        pages = max(1, -(-count // size))
         number = min(max(1, number), pages)
-        return LibraryPage(
-            songs=tuple(songs[(number - 1) * size : number * size]),
-            number=number,
-            pages=pages,
-            count=len(songs),
-            bytes=sum(song.bytes for song in songs),
-        )
+        songs = await self._rows.of_guild(guild_id, limit=size, offset=(number - 1) * size)
+        return LibraryPage(songs=tuple(songs), number=number, pages=pages, count=count, bytes=total)
 
     async def of_person(self, user_id: int) -> list[LibrarySong]:
         """Return the songs that somebody added, in all servers."""
@@ -249,13 +242,15 @@ class Library:
 
     async def _make_room(self, guild_id: int) -> int:
         """Remove what was not used for longest until the rest fits the quota."""
-        songs = await self.all(guild_id)
-        count, total = len(songs), sum(song.bytes for song in songs)
+        _, total = await self._rows.size_of(guild_id)
+        songs = await self.all(guild_id) if total > self.quota_bytes else []
+        removed = 0
         while total > self.quota_bytes:
             song = songs.pop()
             total -= song.bytes
+            removed += 1
             await self._drop(song)
-        return count - len(songs)
+        return removed
 
     async def hand_out(self, song: LibrarySong, target: Path) -> bool:
         """Put a song's file into a job's folder and mark it as used; False when it has gone.

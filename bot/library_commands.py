@@ -156,7 +156,7 @@ async def suggest(
             songs = await client.library.find(guild_id, current, MOST_CHOICES)
     except NotHereError:
         return []
-    except (sqlite3.Error, TimeoutError) as error:
+    except (sqlite3.Error, ValueError, TimeoutError) as error:  # ValueError: a closed database
         log.warning("no songs could be suggested: %s", error)
         return []
     return [

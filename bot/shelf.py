@@ -109,6 +109,9 @@ class Shelf:
 def share(source: Path, target: Path) -> None:
     """Put a file in a second place, at once and as a whole; what was there before is replaced.
 
+    Both may be the same bytes on the disk from then on, so nobody may write into either: a song
+    is only read, and deleted.
+
     Raises
     ------
     OSError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipeline.pairing import SongSketch
@@ -11,6 +12,7 @@ from pipeline.types import KnownSong
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from bot.store import Store
 
@@ -20,6 +22,7 @@ PAIRS_REMEMBERED = 20
 """How many of a server's surprises count as picked lately."""
 
 _COLUMNS = "guild_id, id, name, title, audio, bytes, added_by, added_at, used_at, sketch"
+_OF_GUILD = "WHERE guild_id = ? ORDER BY used_at DESC, id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +100,26 @@ class SongTable:
         songs = await self._read("WHERE guild_id = ? AND id = ?", guild_id, song_id)
         return songs[0] if songs else None
 
-    async def of_guild(self, guild_id: int) -> list[LibrarySong]:
-        """Return a server's songs, used last first."""
-        return await self._read("WHERE guild_id = ? ORDER BY used_at DESC, id", guild_id)
+    async def of_guild(
+        self, guild_id: int, *, limit: int = -1, offset: int = 0
+    ) -> list[LibrarySong]:
+        """Return a server's songs, used last first; a limit below 0 is none."""
+        return await self._read(f"{_OF_GUILD} LIMIT ? OFFSET ?", guild_id, limit, offset)
+
+    async def search(
+        self, guild_id: int, is_wanted: Callable[[str], bool], limit: int
+    ) -> list[LibrarySong]:
+        """Return a server's songs of which the title or the name is wanted, used last first."""
+        rows = await self._store.read(f"SELECT {_COLUMNS} FROM songs {_OF_GUILD}", (guild_id,))  # noqa: S608 - constants
+        wanted = (row for row in rows if is_wanted(row["title"]) or is_wanted(row["name"]))
+        return [_song_of(row) for row in islice(wanted, limit)]  # most of them need no reading
+
+    async def size_of(self, guild_id: int) -> tuple[int, int]:
+        """Return how many songs a server has, and their size in bytes."""
+        [row] = await self._store.read(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM songs WHERE guild_id = ?", (guild_id,)
+        )
+        return row[0], row[1]
 
     async def of_person(self, user_id: int) -> list[LibrarySong]:
         """Return the songs that somebody added, in all servers."""

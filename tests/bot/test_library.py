@@ -292,10 +292,11 @@ async def test_a_quota_of_nothing_keeps_no_library(world: World) -> None:
 async def test_a_smaller_quota_counts_from_the_next_expiry(world: World) -> None:
     await world.added(b"a" * 300, "a.mp3")
     await world.added(b"b" * 300, "b.mp3")
-    world.library = world.new_library(500)
-    await world.library.load(world.store)
-    assert await world.library.expire(world.now) == 1
-    assert await world.titles() == ["b"]
+    for quota_bytes, left in ((500, ["b"]), (100, [])):
+        world.library = world.new_library(quota_bytes)
+        await world.library.load(world.store)
+        assert await world.library.expire(world.now) == 1
+        assert await world.titles() == left
 
 
 async def test_outside_of_servers_there_is_no_library(world: World) -> None:

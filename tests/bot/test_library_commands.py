@@ -356,10 +356,13 @@ async def test_suggestions_that_fail_or_take_long_are_none(
     async def broken(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
+    async def closed(*_: object) -> None:
+        raise ValueError("no active connection")
+
     async def slow(*_: object) -> None:
         await asyncio.sleep(10)
 
-    for find in (broken, slow):
+    for find in (broken, closed, slow):
         with monkeypatch.context() as patched:
             patched.setattr("bot.library_commands.SUGGEST_WITHIN_S", 0.01)
             patched.setattr(scene.client.library, "find", find)
