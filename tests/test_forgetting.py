@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -236,6 +237,38 @@ def test_what_is_in_use_is_not_taken_for_nobodys(cache: Cache, folder: Path) -> 
     assert forget_unknown(folder, [], 1001.0).entries == 1
     assert _kept(cache, [old, new]) == [False, True]
     assert forget_unknown(folder / "nowhere", []) == Forgotten(entries=0, bytes=0)
+
+
+def _work(folder: Path, turns: int) -> None:
+    """Keep and find entries of two songs as a worker does."""
+    cache = Cache(folder, MANY)
+    for turn in range(turns):
+        key = make_key("stems", turn % 3)
+        entry = cache.load(key, int)
+        if entry is not None:
+            assert entry.facts == turn % 3
+            assert (entry.signals["all"] == entry.facts).all()
+            continue
+        with cache.pending(key, of=[HERS, HIS][: 1 + turn % 2]) as coming:
+            made = coming.blank(LENGTH)
+            made[:] = turn % 3
+            coming.commit(turn % 3, {"all": made})
+
+
+def test_workers_go_on_while_their_songs_are_forgotten(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        workers = [threads.submit(_work, folder, 150) for _ in range(3)]
+        while not all(worker.done() for worker in workers):
+            forget(folder, [HERS])
+            usage(folder)
+    for worker in workers:
+        worker.result()  # raises what went wrong
+    forget(folder, [HERS])
+    assert find(folder, [HERS]) == 0
+    assert _all(folder) == []
+    assert caplog.messages == []
 
 
 def test_usage_counts_what_is_finished(cache: Cache, folder: Path) -> None:
