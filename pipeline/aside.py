@@ -15,8 +15,11 @@ import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from pipeline.errands import send
 from pipeline.facts import to_facts
@@ -46,7 +49,7 @@ class Aside:
     """
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._start()
@@ -141,8 +144,8 @@ class Aside:
     def share(self, blank: Blank) -> Render:
         """Return what renders the pieces of a stem in both processes.
 
-        This process begins with the first, the other with the last as soon as it is free, until
-        they meet.
+        This process begins with the first. The other, as soon as it is free, takes half of what
+        is left from the end, and again, until they meet.
 
         Parameters
         ----------
@@ -161,9 +164,10 @@ class Aside:
 
             def help_out() -> None:
                 while to_do:
-                    with suppress(IndexError):  # this process was quicker
-                        number = to_do.pop()
-                        made[number] = self._render(stem, pieces[number], blank)
+                    with self._turn:
+                        numbers = _last_half(to_do)
+                        some = [pieces[number] for number in numbers]
+                        made.update(zip(numbers, self._render(stem, some, blank), strict=True))
 
             with ThreadPoolExecutor(1) as pool:
                 helping = pool.submit(help_out)
@@ -178,13 +182,16 @@ class Aside:
 
         return render
 
-    def _render(self, stem: Signal, piece: Piece, blank: Blank) -> Signal:
-        out = blank(piece.length)
+    def _render(self, stem: Signal, pieces: Sequence[Piece], blank: Blank) -> list[Signal]:
+        """Render pieces one behind the other, so that nobody here has to answer in between."""
+        ends = list(accumulate(piece.length for piece in pieces))
+        out = blank(ends[-1] if ends else 0)
         files = _files(stem, out)
         if files is None:
-            return render_piece(stem, piece)
-        self._do("render", {"piece": to_facts(piece)}, (stem, out), files, lambda _: None)
-        return out
+            return [render_piece(stem, piece) for piece in pieces]
+        options = {"pieces": to_facts(tuple(pieces))}
+        self._do("render", options, (stem, out), files, lambda _: None)
+        return np.split(out, ends[:-1], axis=1)
 
     def _do(
         self,
@@ -231,6 +238,15 @@ class Aside:
             self._process.kill()
             self._process.wait()
         self._process = self._line = None
+
+
+def _last_half(to_do: deque[int]) -> list[int]:
+    """Take half of what is left, at least one, from the end; fewer if somebody else is quicker."""
+    numbers = deque[int]()
+    with suppress(IndexError):
+        for _ in range(max(1, len(to_do) // 2)):
+            numbers.appendleft(to_do.pop())
+    return list(numbers)
 
 
 def _files(*signals: Signal) -> list[int] | None:

@@ -6,6 +6,7 @@ of it. Where nobody sings the voice is gated; elsewhere a soft mask takes the co
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ import scipy.fft
 import scipy.ndimage
 import scipy.special
 
+from pipeline.ahead import in_order
 from pipeline.singing import GRAIN, where_sung
 from pipeline.tapes import in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE
@@ -119,20 +121,29 @@ def denoise(
     length = vocals.shape[1]
     out = blank(length)
     curve = _gate(sung, amount)
-    for block, (voice, rest) in stretches(vocals, accompaniment, size=_BLOCK, margin=_MARGIN):
+
+    def cleaned(stretch: tuple[slice, tuple[Signal, ...]]) -> Signal | None:
+        block, (voice, rest) = stretch
         gate = _every_sample(curve, block)
-        if gate.any():
-            spectrum = _stft(voice)
-            gain = _high_pass()
-            if residue is not None and method == "mask":
-                gain = gain * _wiener_mask(_power(spectrum), _power(_stft(rest)), residue)
-            elif residue is not None:
-                gain = gain * _threshold_mask(_power(spectrum), residue)
-            spectrum *= gain ** np.float32(amount)
-            kept = _istft(spectrum)[:, _MARGIN:]
-            out[:, block] = kept[:, : len(gate)] * gate
-            release(out)
-        on_fraction(0.4 + 0.6 * block.stop / length)
+        if not gate.any():
+            return None
+        spectrum = _stft(voice)
+        gain = _high_pass()
+        if residue is not None and method == "mask":
+            gain = gain * _wiener_mask(_power(spectrum), _power(_stft(rest)), residue)
+        elif residue is not None:
+            gain = gain * _threshold_mask(_power(spectrum), residue)
+        spectrum *= gain ** np.float32(amount)
+        kept = _istft(spectrum)[:, _MARGIN:]
+        return np.asarray(kept[:, : len(gate)] * gate)
+
+    both = stretches(vocals, accompaniment, size=_BLOCK, margin=_MARGIN)
+    with closing(in_order(cleaned, both)) as done:
+        for (block, _), kept in done:
+            if kept is not None:
+                out[:, block] = kept
+                release(out)
+            on_fraction(0.4 + 0.6 * block.stop / length)
     return out
 
 

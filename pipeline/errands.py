@@ -71,9 +71,15 @@ def _warp(inputs: Sequence[Signal], out: Signal, options: Message, on_fraction: 
 
 
 def _render(inputs: Sequence[Signal], out: Signal, options: Message, _: OnFraction) -> None:
+    from pipeline.tapes import release  # noqa: PLC0415 - see serve
     from pipeline.warp import Piece, render_piece  # noqa: PLC0415 - see serve
 
-    out[:] = render_piece(inputs[0], from_facts(Piece, options["piece"]))
+    start = 0
+    for facts in options["pieces"]:
+        piece = from_facts(Piece, facts)
+        out[:, start : start + piece.length] = render_piece(inputs[0], piece)
+        start += piece.length
+        release(*inputs, out)
 
 
 def _draw(inputs: Sequence[Signal], gains: Signal, options: Message, _: OnFraction) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
 
+from pipeline.ahead import in_order
 from pipeline.tapes import cut, release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pipeline.types import OnFraction, Signal
 
@@ -44,17 +46,26 @@ def restore_formants(
     """
     length, reach = samples.shape[1], _FRAME - _HOP
     gains = _gains(2.0 ** (semitones / 12.0))
-    before = np.zeros((2, reach), dtype=np.float32)
-    for start in range(0, length, _SIZE):
-        stop = min(start + _SIZE, length)
-        # What lies before has been changed already: as it was, it comes from the last turn.
-        part = cut(samples, start, start + _SIZE + reach)
-        around = np.concatenate([before, part], axis=1)
-        if around.any():
-            samples[:, start:stop] = _reshaped(around, gains)[:, : stop - start]
-        release(samples)
-        before = around[:, _SIZE:-reach]
-        on_fraction(stop / length)
+
+    def parts() -> Iterator[tuple[int, Signal]]:
+        before = np.zeros((2, reach), dtype=np.float32)
+        for start in range(0, length, _SIZE):
+            # What lies before has been changed already: as it was, it comes from the last turn.
+            part = cut(samples, start, start + _SIZE + reach)
+            around = np.concatenate([before, part], axis=1)
+            before = around[:, _SIZE:-reach]
+            yield start, around
+
+    def reshaped(part: tuple[int, Signal]) -> Signal | None:
+        return _reshaped(part[1], gains) if part[1].any() else None
+
+    with closing(in_order(reshaped, parts())) as done:
+        for (start, _), shaped in done:
+            stop = min(start + _SIZE, length)
+            if shaped is not None:
+                samples[:, start:stop] = shaped[:, : stop - start]
+            release(samples)
+            on_fraction(stop / length)
 
 
 def _gains(ratio: float) -> Callable[[Signal], Signal]:
