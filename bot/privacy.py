@@ -59,7 +59,7 @@ def privacy_embed(config: Config, policy: Policy, *, in_server: bool) -> discord
         title="What I keep, where and how long",
         description=(
             "All of it lies on the machine that this bot runs on, and goes to nobody but Discord, "
-            "which gets your mash-ups. I read no messages: only what you hand to a command."
+            "which gets your mash-ups. I read no messages but those that you hand me."
         ),
         colour=COLOUR,
     )
