@@ -253,7 +253,8 @@ class MergeDesk:
             seconds = time.monotonic() - work.job.began_at
             await client.estimates.record(work.errand.kind, seconds)
         mashup = await self._remember(work, result)
-        await hand_over(reply, result, work.errand, work.folder, mashup)
+        has_buttons = client.policies.of(reply.address.guild_id).remix
+        await hand_over(reply, result, work.errand, work.folder, mashup if has_buttons else None)
         if work.errand.keep and reply.address.guild_id is not None:
             await self._keep_songs(work, result, reply.address.guild_id)
 
@@ -307,9 +308,9 @@ class MergeDesk:
         return task.result()
 
     async def _remember(self, work: _Work, result: MergeResult) -> Mashup | None:
-        """Write down what the buttons under the answer need."""
+        """Write down whose mash-up of which songs it is; /forget needs it without buttons, too."""
         errand, address = work.errand, work.reply.address
-        if errand.stems or not self._client.policies.of(address.guild_id).remix:
+        if errand.stems:
             return None
         in_place = errand.remix_of if address.in_place else None
         mashup = Mashup.of(

@@ -15,6 +15,7 @@ import aiofiles
 import aiohttp
 
 from bot.config import ConfigError
+from bot.looks import Looks, looks_of
 from pipeline.errors import UserError
 from pipeline.names import clean_name
 
@@ -39,6 +40,10 @@ class FileTooBigError(UserError):
 
 class EmptyFileError(UserError):
     """An attachment has no bytes at all."""
+
+
+class NoSongFileError(UserError):
+    """An attachment is clearly something else than a song."""
 
 
 class DownloadError(UserError):
@@ -88,10 +93,12 @@ class AttachedSong:
 
         Raises
         ------
-        FileTooBigError, EmptyFileError
+        FileTooBigError, EmptyFileError, NoSongFileError
             Names the file and what to do.
         """
         name = clean_name(self.name)
+        if looks_of(self.name, self.attachment.content_type) is Looks.OTHER:
+            raise NoSongFileError(f"{name} is no song.", hint="Attach an audio file, or a video.")
         if self.attachment.size > limit_bytes:
             raise _too_big(name, limit_bytes)
         if self.attachment.size == 0:

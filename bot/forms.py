@@ -15,10 +15,7 @@ from discord import app_commands
 from bot.admission import check_permissions, check_place
 from bot.answers import answer_error
 from bot.commands import ANYWHERE, BY_ANYBODY
-from bot.looks import Looks, looks_of
 from bot.render import clip
-from pipeline.errors import UserError
-from pipeline.names import clean_name
 from pipeline.recipe import OPTIONS
 
 if TYPE_CHECKING:
@@ -44,10 +41,6 @@ ASKED = ("arrange", "key", "tempo")
 
 _LONGEST_LABEL = 45
 _LONGEST_TEXT = 100
-
-
-class NoSongFileError(UserError):
-    """Somebody uploaded what is clearly no song."""
 
 
 def add_forms(tree: app_commands.CommandTree[Any]) -> None:
@@ -106,7 +99,7 @@ class MashForm(discord.ui.Modal):
         """Merge the two songs."""
         client: VocalClient = interaction.client
         client.serve(asyncio.current_task())
-        vocals, backing = (_song(self._files[role]) for role in SONGS)
+        vocals, backing = (self._files[role].values[0] for role in SONGS)
         # What the form showed is what the person gets, whatever the server's defaults have become.
         chosen = {name: select.values[0] for name, select in self._selects.items()}
         desk = client.desk
@@ -146,20 +139,3 @@ def _label(option: Option, select: Select) -> discord.ui.Label[Any]:
         description=clip(option.help, _LONGEST_TEXT),
         component=select,
     )
-
-
-def _song(upload: discord.ui.FileUpload[Any]) -> discord.Attachment:
-    """Return the file of a question.
-
-    Raises
-    ------
-    NoSongFileError
-        It is clearly something else.
-    """
-    attachment = upload.values[0]
-    if looks_of(attachment.filename, attachment.content_type) is Looks.OTHER:
-        raise NoSongFileError(
-            f"{clean_name(attachment.filename)} is no song.",
-            hint="Use /mash again with an audio or video file.",
-        )
-    return attachment

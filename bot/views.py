@@ -147,7 +147,7 @@ class RemixButton(
     async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
         client = interaction.client
         mashup = await client.ledger.mashup(self._mashup_id)
-        if mashup is None:
+        if mashup is None or mashup.guild_id != interaction.guild_id:
             # This acknowledges the press, too.
             await _remove_buttons(interaction.response.edit_message(view=None))
             raise mashup_ended()

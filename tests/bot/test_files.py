@@ -16,6 +16,7 @@ from bot.files import (
     DownloadError,
     EmptyFileError,
     FileTooBigError,
+    NoSongFileError,
     claim,
     delete,
     delete_orphans,
@@ -31,7 +32,7 @@ SONG = bytes(range(256)) * 8192  # 2 MiB
 
 
 def attachment(url: str = "", *, filename: str = "song.mp3", size: int = 1) -> Any:
-    return SimpleNamespace(id=1, url=url, filename=filename, size=size)
+    return SimpleNamespace(id=1, url=url, filename=filename, size=size, content_type=None)
 
 
 def offered(**about: Any) -> AttachedSong:
@@ -109,6 +110,11 @@ async def test_a_cdn_that_is_away_is_no_traceback(tmp_path: Path) -> None:
         song = AttachedSong(attachment("http://127.0.0.1:9/"), http_fetch(session))
         with pytest.raises(DownloadError):
             await song.fetch(tmp_path, "vocals", MIB)
+
+
+def test_what_is_no_song_is_not_even_fetched() -> None:
+    with pytest.raises(NoSongFileError, match=r"cat\.png is no song\. Attach an audio file"):
+        offered(filename="cat.png").check(MIB)
 
 
 @pytest.mark.parametrize(

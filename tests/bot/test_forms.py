@@ -130,7 +130,7 @@ async def test_what_is_clearly_no_song_is_refused_unread(scene: Scene) -> None:
         answer = await fill_in(scene, backing=(name, b"x"))
         assert answer.ephemeral
         assert answer.response.content == (
-            f"{name} is no song. Use /mash again with an audio or video file."
+            f"{name} is no song. Attach an audio file, or a video."
         )
     assert asked == []
     assert scene.hands.tasks == []

@@ -72,10 +72,10 @@ async def test_one_song_may_be_both(scene: Scene) -> None:
 
 async def test_hostile_names_stay_names(scene: Scene) -> None:
     answer = await scene.merge(
-        vocals=("../../etc/**@everyone**.mp3;rm -rf", b"a"), backing=("\u202egnp.exe", b"b")
+        vocals=("../../etc/**@everyone**.mp3;rm -rf", b"a"), backing=("\u202egnp.q1w", b"b")
     )
     [task] = scene.hands.tasks
-    assert (task.vocals.name, task.backing.name) == ("vocals", "backing.exe")
+    assert (task.vocals.name, task.backing.name) == ("vocals", "backing.q1w")
     assert isinstance(task.vocals, Path)
     assert task.vocals.parent.parent == scene.jobs_dir
     title = answer.response.embeds[0].title
