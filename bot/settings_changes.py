@@ -93,7 +93,7 @@ def check_places(
         if isinstance(setting, IdSetting) and isinstance(value, tuple):
             problems.extend(_unknown(guild, setting, value))
     for number in cast("tuple[int, ...]", () if problems else values.get(AUDIT, ())):
-        problem = write_problem(guild, number)
+        _, problem = _writable(guild, number)
         problems.extend([f"{AUDIT} stays as it is: {problem}"] if problem else [])
     if problems:
         raise SettingError(f"{'; '.join(problems)}.")
@@ -107,13 +107,13 @@ def _unknown(guild: discord.Guild, setting: IdSetting, ids: tuple[int, ...]) -> 
     ]
 
 
-def write_problem(guild: discord.Guild, channel_id: int) -> str:
-    """Return why the bot cannot write in a channel, or ""."""
+def _writable(
+    guild: discord.Guild, channel_id: int
+) -> tuple[discord.TextChannel | discord.Thread | None, str]:
+    """Return a channel in which the bot can write, or None and why it cannot."""
     channel = guild.get_channel_or_thread(channel_id)
-    if channel is None:
-        return "its channel is gone"
-    if not isinstance(channel, discord.abc.Messageable):
-        return f"nobody can write in {channel.mention} itself"
+    if not isinstance(channel, discord.TextChannel | discord.Thread):
+        return None, "its channel is gone"
     allowed = channel.permissions_for(guild.me)
     sending = "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
     missing = [
@@ -122,8 +122,8 @@ def write_problem(guild: discord.Guild, channel_id: int) -> str:
         if not getattr(allowed, flag)
     ]
     if missing:
-        return f"in {channel.mention} I lack the permission {' and '.join(missing)}"
-    return ""
+        return None, f"in {channel.mention} I lack the permission {' and '.join(missing)}"
+    return channel, ""
 
 
 async def change(interaction: discord.Interaction[VocalClient], name: str, raw: object) -> str:
@@ -182,14 +182,13 @@ async def written_down(
 
 async def _write(guild: discord.Guild, channel_id: int, text: str) -> str:
     """Write in a channel; return why that was not possible, or ""."""
-    problem = write_problem(guild, channel_id)
-    channel = guild.get_channel_or_thread(channel_id)
-    if not problem and isinstance(channel, discord.abc.Messageable):
+    channel, problem = _writable(guild, channel_id)
+    if channel is not None:
         try:
             await channel.send(text, allowed_mentions=_NOBODY)
         except UNREACHABLE as unsent:
             log.warning("server %d: Discord refused an audit line: %s", guild.id, unsent)
             return "Discord refused it"
-    if problem:
+    else:
         log.warning("server %d: an audit line was not written: %s", guild.id, problem)
     return problem

@@ -242,11 +242,7 @@ class NumberForm(discord.ui.Modal):
         )
         described = clip(setting.allowed(), LONGEST_TEXT)
         self.add_item(
-            discord.ui.Label(
-                text=clip(sentence(setting.help), LONGEST_TITLE),
-                description=described,
-                component=self.number,
-            )
+            discord.ui.Label(text="New value", description=described, component=self.number)
         )
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:

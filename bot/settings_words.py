@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.cards import COLOUR, LONGEST_FIELD
-from bot.render import LONGEST_CONTENT, clip
+from bot.render import clip
 from bot.setting_kinds import Group, OptionSetting
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_ON_A_PAGE = 7
 _LONGEST_VALUE = 300
+_LONGEST_LIST = 1700  # of a message's 2000: a sentence may follow
+_LONGEST_OVERVIEW = 4000  # of an embed's description, which takes 4096
 
 
 def sentence(text: str) -> str:
@@ -86,7 +88,9 @@ def overview_embed(settings: Mapping[str, Setting], values: Mapping[str, Stored]
     """Return what a server has changed, in short."""
     lines = [f"**{name}**: {settings[name].shown(value)}" for name, value in values.items()]
     text = "\n".join(["Not at their defaults:", *lines]) if lines else "All are at their defaults."
-    embed = discord.Embed(title="Settings of this server", description=clip(text, 4000))
+    embed = discord.Embed(
+        title="Settings of this server", description=clip(text, _LONGEST_OVERVIEW)
+    )
     embed.colour = discord.Colour(COLOUR)
     embed.set_footer(text="Choose one below to see and change it.")
     return embed
@@ -101,14 +105,14 @@ def changed_text(setting: Setting, change: Change) -> str:
 
 
 def changes_text(heading: str, settings: Mapping[str, Setting], changes: Sequence[Change]) -> str:
-    """List changes under a heading, as many as a message holds."""
+    """List changes under a heading, as many as a message holds with a sentence more."""
     text = heading
     for index, change in enumerate(changes):
         shown = settings[change.name].shown
         before, after = (clip(shown(v), _LONGEST_VALUE) for v in (change.before, change.after))
         line = f"\n- `{change.name}`: {before} → {after}"
         more = f"\n- and {len(changes) - index} more"
-        if len(text) + len(line) + len(more) > LONGEST_CONTENT:
+        if len(text) + len(line) + len(more) > _LONGEST_LIST:
             return text + more
         text += line
     return text
