@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -244,6 +245,19 @@ async def test_a_failed_write_changes_nothing(policies: Policies, store: Store) 
         await policies.import_(GUILD, {"denoise": 0.5, "take": 3})
     assert policies.changed(GUILD) == {}
     assert await store.read("SELECT * FROM settings") == []
+
+
+async def test_changes_at_the_same_time_do_not_undo_each_other(
+    policies: Policies, store: Store
+) -> None:
+    await asyncio.gather(
+        *(policies.set(GUILD, s.name, unlike_the_default(s)) for s in SETTINGS),
+        *(policies.set(ELSEWHERE, "take", take) for take in (2, 3, 4)),
+    )
+    assert set(policies.changed(GUILD)) == {setting.name for setting in SETTINGS}
+    later = await loaded(store)
+    for guild in (GUILD, ELSEWHERE):
+        assert later.of(guild) == policies.of(guild)
 
 
 async def test_everything_may_be_reset_at_once(policies: Policies) -> None:

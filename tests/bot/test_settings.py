@@ -80,6 +80,20 @@ async def go_round(scene: Scene, admin: Any, setting: Setting) -> None:
     await policies.reset(guild, None)
 
 
+async def test_a_change_counts_for_the_next_merge(scene: Scene, admin: Any) -> None:
+    await said(scene, admin, "set", name="pace", value="half")
+    await said(scene, admin, "set", name="denoise", value="0.5")
+    await scene.merge(denoise=0.25)
+    recipe = scene.hands.tasks[-1].recipe
+    assert (recipe.pace, recipe.denoise) == ("half", 0.25)
+    elsewhere = scene.guild.create_text_channel("elsewhere")
+    await said(scene, admin, "set", name="allowed_channels", value=elsewhere.mention)
+    answer = await scene.merge()
+    assert answer.ephemeral
+    assert len(scene.hands.tasks) == 1
+    assert len(scene.env.errors) == 1
+
+
 async def test_the_pages_show_every_setting_once_and_turn(scene: Scene, admin: Any) -> None:
     await said(scene, admin, "set", name="denoise", value="0.5")
     shown = await use(scene, admin, "show")
