@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import pytest
 from discord import app_commands
 
 from bot import render
-from bot.jobs import Job, JobState, TooManyJobsError
+from bot.jobs import Job, JobState
+from bot.lengths import OVERDUE
+from bot.limits import TooManyJobsError
 from bot.workers import WorkerDiedError
 from pipeline.errors import SongLengthError, StageError
 from pipeline.types import Progress, Stage
-from tests.bot.works import result
-from tests.discord_schema import embed_length
-
-if TYPE_CHECKING:
-    from pipeline.types import MergeResult
-
-OUT = Path("mashup.mp3")
 
 
 @pytest.mark.parametrize(
@@ -51,16 +43,48 @@ def test_every_stage_has_words(stage: Stage) -> None:
     assert shown == render.bar(0.5)
 
 
+HALF = Progress(stage=Stage.MIX, fraction=0.5)
+MIXING = f"Mixing the layers…\n{render.bar(0.5)}"
+READY = f"Getting ready…\n{render.bar(0)}"
+
+
 @pytest.mark.parametrize(
-    ("state", "place", "expected"),
+    ("state", "place", "progress", "ends_in_s", "expected"),
     [
-        (JobState.FETCHING, 0, "Fetching your two songs from Discord…"),
-        (JobState.WAITING, 3, "In the queue: yours is number 3."),
-        (JobState.RUNNING, 0, "Getting ready…\n" + render.bar(0)),
+        (JobState.FETCHING, 0, None, None, "Getting your songs…"),
+        (JobState.FETCHING, 0, None, 40.0, "Getting your songs…"),
+        (JobState.WAITING, 3, None, None, "In the queue: yours is number 3."),
+        (JobState.WAITING, 0, None, None, "In the queue: yours is number 1."),
+        (
+            JobState.WAITING,
+            2,
+            None,
+            231.0,
+            "In the queue: yours is number 2, ready in about 4 min.",
+        ),
+        (JobState.WAITING, 1, None, 1.0, "In the queue: yours is number 1, ready in a moment."),
+        (JobState.RUNNING, 0, None, None, READY),
+        (JobState.RUNNING, 0, None, 62.0, f"{READY} · about 1 min left"),
+        (JobState.RUNNING, 0, HALF, None, MIXING),
+        (JobState.RUNNING, 0, HALF, 41.0, f"{MIXING} · about 40 s left"),
+        (JobState.RUNNING, 0, HALF, 2.0, f"{MIXING} · a few seconds left"),
+        (JobState.RUNNING, 0, HALF, OVERDUE, f"{MIXING} · a little longer than usual"),
     ],
 )
-def test_job_status(state: JobState, place: int, expected: str) -> None:
-    assert render.job_status(state, place, None) == expected
+def test_job_status(
+    state: JobState,
+    place: int,
+    progress: Progress | None,
+    ends_in_s: float | None,
+    expected: str,
+) -> None:
+    assert render.job_status(state, place, progress, ends_in_s) == expected
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_status_fits_two_lines_of_a_phone(stage: Stage) -> None:
+    text = render.job_status(JobState.RUNNING, 0, Progress(stage=stage, fraction=1.0), OVERDUE)
+    assert [len(line) <= 60 for line in text.split("\n")] == [True, True]
 
 
 def waiting_job() -> Job:
@@ -79,6 +103,16 @@ def waiting_job() -> Job:
 )
 def test_queue_text(places: list[int], total: int, expected: str) -> None:
     assert render.queue_text([(waiting_job(), place) for place in places], total) == expected
+
+
+def test_the_queue_says_when_each_merge_is_ready() -> None:
+    first, second = waiting_job(), waiting_job()
+    ends_in_s = {first: 20.0, second: None}
+    assert render.queue_text([(first, 1), (second, 2)], 2, ends_in_s.get) == (
+        "2 merges are in the works. Yours:\n"
+        "In the queue: yours is number 1, ready in about 20 s.\n"
+        "In the queue: yours is number 2."
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,85 +157,3 @@ def test_error_sentence(error: Exception, expected: str, *, ours: bool) -> None:
 
 def test_no_sentence_is_longer_than_discord_allows() -> None:
     assert len(render.error_sentence(SongLengthError("x" * 5000), "AB12")) == 2000
-
-
-@pytest.mark.parametrize(
-    ("vocals", "backing", "expected"),
-    [
-        ("rapper", "diva", "rapper x diva.mp3"),
-        ("AC/DC: T.N.T.", "Sigur Rós", "AC DC T N T x Sigur Rós.mp3"),
-        ("../../x", "**y**", "x x y.mp3"),
-        ("", "diva", "diva.mp3"),
-        ("???", "", "mash-up.mp3"),
-        ("東京", "京都", "東京 x 京都.mp3"),
-        ("a" * 300, "b" * 300, f"{'a' * 43} x {'b' * 43}.mp3"),
-    ],
-)
-def test_file_name(vocals: str, backing: str, expected: str) -> None:
-    merged = result(OUT, vocals_title=vocals, backing_title=backing)
-    assert render.result_file_name(merged) == expected
-
-
-def test_an_excerpt_has_a_name_of_its_own() -> None:
-    assert render.excerpt_file_name(result(Path("mashup.wav"))) == "rapper x diva (excerpt).mp3"
-
-
-def test_an_excerpt_says_what_it_is_and_what_can_be_done() -> None:
-    merged = result(OUT)
-    assert render.excerpt_text(merged, 6.0, 30.0) == (
-        "Discord refused the whole file here (1:00) because of its size, so this is an excerpt of "
-        "0:30 from 0:06 on; try `arrange: highlight`, or a server with a higher upload limit."
-    )
-    assert render.excerpt_text(merged, 0.0, merged.plan.length_s) == (
-        "Discord refused the whole file here because of its size, so this is all of the mash-up "
-        "at a lower bit rate; a server with a higher upload limit takes the better one."
-    )
-
-
-def fields_of(merged: MergeResult) -> dict[str, str]:
-    return {str(field.name): str(field.value) for field in render.result_embed(merged).fields}
-
-
-def test_the_card_says_what_was_decided() -> None:
-    merged = result(
-        OUT,
-        reasons=("vocals sped up 3 %", "down 2 semitones"),
-        warnings=("The tempi are far apart.",),
-        notes=("The tempi are far apart.", "Spleeter could not be had."),
-    )
-    embed = render.result_embed(merged)
-    assert embed.title == "rapper x diva"
-    assert embed.description == "• vocals sped up 3 %\n• down 2 semitones"
-    assert fields_of(merged) == {
-        "Vocals": "rapper\n120 BPM · A minor · 3:05",
-        "Backing": "diva\nno steady beat · no clear key · 1:01",
-        "Mash-up": "123 BPM · 1:00 · -14.0 LUFS, -1.2 dBTP · voice +1.0 LU over the backing",
-        "Mind": "• The tempi are far apart.\n• Spleeter could not be had.",
-    }
-    assert embed.footer.text == "Made in 3 s, taken apart by the built-in network"
-
-
-def test_a_card_without_warnings_has_nothing_to_mind() -> None:
-    assert "Mind" not in fields_of(result(OUT))
-
-
-def test_the_card_keeps_discords_limits_and_its_markdown() -> None:
-    nasty = "*`_~|>#[](@everyone)" * 400
-    merged = result(
-        OUT,
-        vocals_title=nasty,
-        backing_title=nasty,
-        reasons=(nasty,) * 3,
-        warnings=(nasty,) * 3,
-        notes=(nasty,),
-    )
-    embed = render.result_embed(merged)
-    assert len(embed.title or "") <= 256
-    assert len(embed.description or "") <= 4096
-    assert all(len(field.value or "") <= 1024 for field in embed.fields)
-    assert embed_length(dict(embed.to_dict())) == len(embed) <= 6000
-    assert "@everyone" not in str(embed.to_dict())
-
-
-def test_an_empty_plan_has_no_description() -> None:
-    assert render.result_embed(result(OUT, reasons=())).description is None
