@@ -186,13 +186,16 @@ class Policies:
     async def reset(self, guild_id: int, name: str | None) -> tuple[Change, ...]:
         """Bring a setting, or with None all of them, back to the default; return what changed.
 
+        With None nothing of the server is kept, not even what an older version had written.
+
         Raises
         ------
         SettingError
             There is no such setting.
         """
         names = self.settings if name is None else (self.setting(name).name,)
-        return await self._change(guild_id, {one: self.settings[one].default for one in names})
+        defaults = {one: self.settings[one].default for one in names}
+        return await self._change(guild_id, defaults, clear=name is None)
 
     def export(self, guild_id: int) -> dict[str, Json]:
         """Return all that is not at its default, as JSON holds it."""
@@ -213,21 +216,27 @@ class Policies:
         """
         return await self._change(guild_id, self.check_all(data))
 
-    async def _change(self, guild_id: int, values: Mapping[str, Stored]) -> tuple[Change, ...]:
+    async def _change(
+        self, guild_id: int, values: Mapping[str, Stored], *, clear: bool = False
+    ) -> tuple[Change, ...]:
         async with self._changing:
             changes = tuple(
                 Change(name=name, before=before, after=after)
                 for name, after in values.items()
                 if (before := self.value(guild_id, name)) != after
             )
-            await self._keep(guild_id, values)
+            await self._keep(guild_id, values, clear=clear)
         return changes
 
-    async def _keep(self, guild_id: int, values: Mapping[str, Stored]) -> None:
+    async def _keep(
+        self, guild_id: int, values: Mapping[str, Stored], *, clear: bool = False
+    ) -> None:
         """Write values down, and then let them count."""
         assert self._store is not None, "load comes first"
         kept = dict(self._values.get(guild_id, {}))
         async with self._store.transaction() as transaction:
+            if clear:
+                await transaction.write("DELETE FROM settings WHERE guild_id = ?", (guild_id,))
             for name, value in values.items():
                 setting = self.settings[name]
                 if value == setting.default:

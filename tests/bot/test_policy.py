@@ -260,12 +260,14 @@ async def test_changes_at_the_same_time_do_not_undo_each_other(
         assert later.of(guild) == policies.of(guild)
 
 
-async def test_everything_may_be_reset_at_once(policies: Policies) -> None:
+async def test_everything_may_be_reset_at_once(policies: Policies, store: Store) -> None:
+    await store.write("INSERT INTO settings VALUES (?, ?, ?)", (GUILD, "gone", "1"))
     await policies.import_(GUILD, {"take": 3, "library": False})
     await policies.set(ELSEWHERE, "take", 2)
     assert [change.name for change in await policies.reset(GUILD, None)] == ["take", "library"]
     assert policies.of(GUILD) == policies.of(None)
     assert policies.value(ELSEWHERE, "take") == 2
+    assert [row["guild_id"] for row in await store.read("SELECT * FROM settings")] == [ELSEWHERE]
     with pytest.raises(SettingError):
         await policies.reset(GUILD, "flavour")
 
