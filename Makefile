@@ -23,7 +23,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit bench train clean
+.PHONY: help demo bot test lint types unit bench screens train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,6 +50,9 @@ unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
 
 bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and librosa: about half an hour
 	@$(BIN)/python -m benchmarks.bench $(BENCH)
+
+screens: $(VENV)/.installed-dev  ## draw the pictures of the bot's answers in docs/ from what it says now
+	@$(BIN)/python -m screens
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)
