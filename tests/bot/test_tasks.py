@@ -115,7 +115,7 @@ def test_a_rehearsal_is_a_whole_merge_that_leaves_nothing(tmp_path: Path) -> Non
     folder = tmp_path / "rehearsals"
     merged = make_merger(settings(tmp_path, "auto"))(Rehearsal(folder=folder), told.append)
     assert merged.separator == "built-in"
-    assert told[-1].stage is Stage.ENCODE
+    assert told[-1].stage is Stage.DRAW
     assert list(folder.iterdir()) == []
 
 

@@ -80,8 +80,9 @@ async def test_two_songs_in_one_mash_up_out(
     await simcord_bot.close()
 
     assert answer.response is not None
-    [file] = answer.response.attachments
+    file, picture = answer.response.attachments
     assert file.filename == "rapper x diva.mp3"
+    assert (await picture.read()).startswith(b"\x89PNG")
     path = tmp_path / "heard.mp3"
     path.write_bytes(await file.read())
     heard = decode(path)
