@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 PICTURE = "card.png"
 """What the picture's file is called, so that the card can show it."""
 
-AFTER_RESTART = "The bot was restarted in between; here is your mash-up."
-"""Said with a mash-up that was ordered before a restart."""
-
 COLOUR = 0x8E44AD
 
 # https://discord.com/developers/docs/resources/message#embed-object-embed-limits: the longest
@@ -40,11 +37,7 @@ _SEPARATORS = {
 
 
 def result_embed(
-    result: MergeResult,
-    *,
-    words: str = "",
-    asked_by: int | None = None,
-    made_in_s: float | None = None,
+    result: MergeResult, *, words: str = "", asked_by: int | None = None
 ) -> discord.Embed:
     """Return the card that goes with a mash-up: what was decided, and what to mind.
 
@@ -58,8 +51,6 @@ def result_embed(
         What was changed, if this is a remix: "voice 2 LU louder".
     asked_by
         The id of the person it was made for, where the message does not show that by itself.
-    made_in_s
-        How long it took, in seconds; None for the sum of its stages.
     """
     embed = discord.Embed(
         title=clip(f"{plain(result.vocals.title)} x {plain(result.backing.title)}", LONGEST_TITLE),
@@ -75,11 +66,10 @@ def result_embed(
         embed.add_field(name="Mind", value=clip("\n".join(mind), LONGEST_FIELD), inline=False)
     if result.picture is not None:
         embed.set_image(url=f"attachment://{PICTURE}")
-    seconds = sum(result.seconds_by_stage.values()) if made_in_s is None else made_in_s
+    made = f"made in {_took(sum(result.seconds_by_stage.values()))}"
     separator = _SEPARATORS.get(result.separator, result.separator)
     embed.set_footer(
-        text=f"{clock(result.plan.length_s)} long · made in {_took(seconds)} · taken apart by "
-        f"{separator}"
+        text=f"{clock(result.plan.length_s)} long · {made} · taken apart by {separator}"
     )
     return embed
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot import cards
+from pipeline.types import Stage
 from tests.bot.works import result
 from tests.discord_schema import embed_length
 
@@ -128,17 +129,17 @@ def test_a_remix_says_what_was_changed_and_for_whom(
 
 
 @pytest.mark.parametrize(
-    ("made_in_s", "expected"),
+    ("seconds", "expected"),
     [
-        (None, "made in 3 s"),
         (0.4, "made in less than a second"),
         (1.4, "made in 1 s"),
         (95.0, "made in 95 s"),
         (130.0, "made in 2 min"),
     ],
 )
-def test_the_card_says_how_long_it_took(made_in_s: float | None, expected: str) -> None:
-    footer = cards.result_embed(result(OUT), made_in_s=made_in_s).footer.text
+def test_the_card_says_how_long_it_took(seconds: float, expected: str) -> None:
+    merged = replace(result(OUT), seconds_by_stage={Stage.MIX: seconds})
+    footer = cards.result_embed(merged).footer.text
     assert footer == f"1:00 long · {expected} · taken apart by the built-in network"
 
 
