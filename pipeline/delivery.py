@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +13,7 @@ from scipy.ndimage import uniform_filter1d
 
 from pipeline.codec import LOSSLESS, encode
 from pipeline.gains import GRAIN
+from pipeline.live import LiveMaster, MissedError
 from pipeline.loudness import (
     CEILING_DBTP,
     TARGET_LUFS,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.layers import Layers
     from pipeline.loudness import Levels
     from pipeline.mix import Premaster
+    from pipeline.tapes import Sound
     from pipeline.types import Signal
 
 OnMastered: TypeAlias = "Callable[[Layers, Gain], None]"
@@ -89,18 +93,28 @@ def deliver(
         The file cannot be written, or not be made small enough.
     """
     aim = _Aim()
+    may_be_live = False
     if path.suffix[1:] not in LOSSLESS:
         aim = replace(aim, ceiling_dbtp=CEILING_DBTP - _ENCODERS_ADD_DB)
         if draft.layers.mix.shape[1] > _LONG:
             aim = _try_out(draft, aim, path, max_bytes)
+        may_be_live = draft.measured is None and math.isfinite(draft.expected_lufs)
     while True:
-        gain = master_gain(draft, aim.ceiling_dbtp, aim.lufs)
-        layers = draft.layers * gain
-        on_mastered(layers, gain)
         ear = _Ear()
-        encode(
-            layers.mix, path, title=title, artist=ARTIST, max_bytes=max_bytes, listener=ear.listen
+        write = partial(
+            encode,
+            path=path,
+            title=title,
+            artist=ARTIST,
+            max_bytes=max_bytes,
+            listener=ear.listen,
         )
+        layers = _write_live(draft, aim, write, on_mastered) if may_be_live else None
+        if layers is None:
+            gain = master_gain(draft, aim.ceiling_dbtp, aim.lufs)
+            layers = draft.layers * gain
+            on_mastered(layers, gain)
+            write(layers.mix)
         loudness = Loudness(
             integrated_lufs=gated_lufs(ear.power),
             true_peak_dbtp=highest_dbtp(ear.peaks),
@@ -112,7 +126,26 @@ def deliver(
         better = aim.corrected(loudness.true_peak_dbtp - CEILING_DBTP, missing_lu)
         if better == aim:
             return layers, loudness
+        may_be_live = False
         aim = replace(better, evened=better.lufs != aim.lufs or aim.evened)
+
+
+def _write_live(
+    draft: Premaster, aim: _Aim, write: Callable[[Sound], object], on_mastered: OnMastered
+) -> Layers | None:
+    """Write a mix while it is measured; returns what was written, None where that did not do."""
+    made: list[Layers] = []
+
+    def on_gain(gain: Gain) -> None:
+        made.append(draft.layers * gain)
+        on_mastered(made[0], gain)
+
+    try:
+        with LiveMaster(draft, aim.ceiling_dbtp, aim.lufs, on_gain) as live:
+            write(live)
+    except MissedError:
+        return None
+    return made[0]
 
 
 class _Ear:

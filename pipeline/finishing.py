@@ -15,7 +15,7 @@ from pipeline.dynamics import duck, level_frames
 from pipeline.grids import warp_grid
 from pipeline.layers import Layers
 from pipeline.loudness import TARGET_LUFS
-from pipeline.mix import enter, even, fade_out, level, premaster
+from pipeline.mix import Premaster, enter, even, fade_out, level
 from pipeline.stages import side_by_side
 from pipeline.tags import Tags, spare_bytes, write_tags
 from pipeline.types import Loudness, MergeResult, Stage
@@ -69,7 +69,7 @@ def finish(
     with conductor.stage(Stage.LEVEL):
         heard = _level(aligned, desk.recipe)
     with conductor.stage(Stage.MIX) as on_fraction:
-        draft = premaster(_mixed(*heard, result, desk, on_fraction))
+        draft = Premaster(_mixed(*heard, result, desk, on_fraction))
     # The one who draws comes to an end before anything is undone.
     with ExitStack() as undo, ThreadPoolExecutor(1) as pool:
         card = _Card(path.parent / "card.png", desk.aside, desk.blank, pool)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +79,17 @@ def measure_with_peaks(
     power, peaks = PowerMeter(), meter or PeakMeter()
     # A thread for each meter, so that each takes its blocks in order.
     with ThreadPoolExecutor(1) as weighing, ThreadPoolExecutor(1) as peaking:
-        ahead: deque[tuple[Future[None], ...]] = deque()
+        ahead: deque[tuple[Future[Any], ...]] = deque()
         for block in stretches:
-            ahead.append((weighing.submit(power.add, block), peaking.submit(peaks.add, block)))
+            taken: tuple[Future[Any], ...] = (
+                weighing.submit(power.add, block),
+                peaking.submit(peaks.add, block),
+            )
+            ahead.append(taken)
             if len(ahead) > _MOST_AHEAD:
                 _await(ahead.popleft())
-        for taken in ahead:
-            _await(taken)
+        for last in ahead:
+            _await(last)
     return power.read(), peaks.read()
 
 
@@ -195,7 +199,7 @@ def limiting_gain(peaks: Signal, ceiling_dbtp: float) -> Gain:
     return np.asarray(scipy.ndimage.uniform_filter1d(held, 2 * _HOLD + 1), dtype=np.float32)
 
 
-def _await(taken: tuple[Future[None], ...]) -> None:
+def _await(taken: tuple[Future[Any], ...]) -> None:
     for future in taken:
         future.result()
 

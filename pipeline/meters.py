@@ -88,10 +88,10 @@ class PeakMeter:
         self._rest: Signal = np.zeros((2, _REACH), dtype=np.float32)
         self._peaks: list[npt.NDArray[np.float32]] = []
 
-    def add(self, block: Signal) -> None:
-        """Take the next samples, shape (2, k)."""
+    def add(self, block: Signal) -> Signal:
+        """Take the next samples, shape (2, k), and return the peaks of the next known steps."""
         self._length += block.shape[1]
-        self._take(block)
+        return self._take(block)
 
     def read(self) -> Signal:
         """Finish, and return the true peak in each step, shape (ceil(n / 49),)."""
@@ -99,13 +99,13 @@ class PeakMeter:
         steps = -(-self._length // STEP)
         return np.asarray(np.concatenate([self._rest[0, :0], *self._peaks])[:steps])
 
-    def _take(self, block: Signal) -> None:
-        whole = np.concatenate([self._rest, block], axis=1)
-        count = (whole.shape[1] - 2 * _REACH) // STEP
-        if count > 0:
-            self._peaks.append(self._peaks_of(whole, count))
-            whole = whole[:, count * STEP :].copy()
-        self._rest = whole
+    def _take(self, block: Signal) -> Signal:
+        whole: Signal = np.concatenate([self._rest, block], axis=1)
+        count = max(0, (whole.shape[1] - 2 * _REACH) // STEP)
+        peaks = self._peaks_of(whole, count) if count else whole[0, :0]
+        self._rest = np.asarray(whole[:, count * STEP :]).copy()
+        self._peaks.append(peaks)
+        return peaks
 
     def _peaks_of(self, whole: Signal, count: int) -> npt.NDArray[np.float32]:
         """Return the peaks of so many steps, of which the first begins after the reach."""

@@ -1,11 +1,11 @@
 """Two aligned layers to one finished mix: balance, fades, loudness, ceiling.
 
-Everything here is decided on curves; only `premaster` goes through the sound itself.
+Everything here is decided on curves; only `Premaster` goes through the sound itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,30 +33,57 @@ if TYPE_CHECKING:
 MOST_GAIN_DB = 24.0
 """A layer is raised by no more: what needs more is residue, not music."""
 
-_METERS_DIFFER_DB = 0.03  # a finer meter finds true peaks up to 0.01 dB above ours
+METERS_DIFFER_DB = 0.03
+"""Left below a ceiling: a finer meter finds true peaks up to 0.01 dB above ours."""
+
 _NEAR_ENOUGH_LU = 0.01
 _MORE_GAIN_DB = 4.0  # than the sum of powers asks for: limiting, lower ceilings, what cancels out
 _MOST_TURNS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Premaster:
-    """A balanced mix and all that its master is decided on.
+    """A balanced mix and all that its master is decided on, measured when somebody asks for it.
 
-    Attributes
+    Parameters
     ----------
     layers
         The balanced layers.
-    power
-        K-weighted power of their sum every 10 ms, shape (n // 441,).
-    peaks
-        True peak of their sum in every step of 49 samples, shape (ceil(n / 49),); where it does
-        not matter, a bound.
     """
 
-    layers: Layers
-    power: Levels
-    peaks: Signal
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.measured: tuple[Levels, Signal] | None = None
+
+    @property
+    def power(self) -> Levels:
+        """K-weighted power of the layers' sum every 10 ms, shape (n // 441,)."""
+        return self._curves[0]
+
+    @property
+    def peaks(self) -> Signal:
+        """True peak of the layers' sum in every step of 49 samples, shape (ceil(n / 49),).
+
+        Where it does not matter, a bound.
+        """
+        return self._curves[1]
+
+    @cached_property
+    def expected_lufs(self) -> float:
+        """How loud the mix must be if its layers have nothing to do with each other."""
+        return gated_lufs(self.layers.vocals.power + self.layers.backing.power)
+
+    @property
+    def floor(self) -> float:
+        """Peaks up to which a mix stays well below the ceiling when it is raised."""
+        lufs = self.expected_lufs
+        gain_db = TARGET_LUFS - lufs + _MORE_GAIN_DB if np.isfinite(lufs) else MOST_GAIN_DB
+        return float(10.0 ** ((CEILING_DBTP - gain_db) / 20.0))
+
+    @property
+    def _curves(self) -> tuple[Levels, Signal]:
+        if self.measured is None:
+            self.measured = measure_with_peaks(blocks(self.layers.mix), PeakMeter(self.floor))
+        return self.measured
 
 
 def level(vocals: Layer, backing: Layer, wanted_lu: float) -> Layer:
@@ -105,16 +132,6 @@ def fade_out(layers: Layers, seconds: float) -> Layers:
     return layers * np.clip(left_s / seconds, 0.0, 1.0).astype(np.float32)
 
 
-def premaster(layers: Layers) -> Premaster:
-    """Go once through the sum of two layers, for the curves that its master is decided on."""
-    # About as loud as this; peaks that stay well below the ceiling when it is raised do not matter.
-    lufs = gated_lufs(layers.vocals.power + layers.backing.power)
-    gain_db = TARGET_LUFS - lufs + _MORE_GAIN_DB if np.isfinite(lufs) else MOST_GAIN_DB
-    floor = 10.0 ** ((CEILING_DBTP - gain_db) / 20.0)
-    power, peaks = measure_with_peaks(blocks(layers.mix), PeakMeter(floor))
-    return Premaster(layers=layers, power=power, peaks=peaks)
-
-
 def master(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARGET_LUFS) -> Layers:
     """Bring a mix to a loudness, its true peaks under a ceiling; see `master_gain`."""
     return draft.layers * master_gain(draft, ceiling_dbtp, wanted_lufs)
@@ -145,7 +162,7 @@ def master_gain(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARG
             break
         gain_db = min(gain_db + missing, MOST_GAIN_DB + 20.0)
         louder = np.float32(10.0 ** (gain_db / 20.0))
-        gain = limiting_gain(draft.peaks * louder, ceiling_dbtp - _METERS_DIFFER_DB) * louder
+        gain = limiting_gain(draft.peaks * louder, ceiling_dbtp - METERS_DIFFER_DB) * louder
     return gain
 
 

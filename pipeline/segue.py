@@ -19,7 +19,7 @@ from pipeline.errors import RecipeError
 from pipeline.grids import downbeat_indices, simplify, time_at
 from pipeline.layers import layer_of
 from pipeline.loudness import integrated_lufs
-from pipeline.mix import fade_out, premaster
+from pipeline.mix import Premaster, fade_out
 from pipeline.names import clock
 from pipeline.stages import Conductor, side_by_side
 from pipeline.tapes import on_disk
@@ -156,7 +156,7 @@ def segue(
             "backing": layer_of(incoming) * louder,
         }
         joined = _join(songs, turn, on_fraction, blank)
-        draft = premaster(fade_out(joined, 0.05))
+        draft = Premaster(fade_out(joined, 0.05))
     with conductor.stage(Stage.ENCODE):
         path = out_dir / f"segue.{format}"
         _, loudness = deliver(draft, path, f"{first.title} > {second.title}")

@@ -13,14 +13,13 @@ from pipeline.codec import decode, encode
 from pipeline.delivery import deliver
 from pipeline.layers import Layers, layer_of
 from pipeline.loudness import integrated_lufs, vocals_to_backing_lu
-from pipeline.mix import level, premaster
+from pipeline.mix import Premaster, level
 from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.mix import Premaster
     from pipeline.tapes import Sound
 
 
@@ -28,7 +27,7 @@ def draft(balance_lu: float = 1.0) -> Premaster:
     stems = short_song(11, bpm=112.0, drift=0.0).stems
     backing = layer_of(stems.accompaniment)
     vocals = level(layer_of(stems.vocals), backing, balance_lu)
-    return premaster(Layers(vocals=vocals, backing=backing))
+    return Premaster(Layers(vocals=vocals, backing=backing))
 
 
 def finer_peak_dbtp(path: Path) -> float:
@@ -126,7 +125,7 @@ def test_what_cannot_be_made_loud_enough_is_written_once(
         return encode(sound, path, **how)
 
     monkeypatch.setattr(delivery, "encode", encode_noting)
-    _, loudness = deliver(premaster(Layers(vocals=layer, backing=layer)), tmp_path / "o.wav", "x")
+    _, loudness = deliver(Premaster(Layers(vocals=layer, backing=layer)), tmp_path / "o.wav", "x")
     assert loudness.integrated_lufs < -20.0
     assert len(written) == 1
 
@@ -134,6 +133,6 @@ def test_what_cannot_be_made_loud_enough_is_written_once(
 @pytest.mark.parametrize("length", [1, 1000])
 def test_silence_is_delivered_as_silence(tmp_path: Path, length: int) -> None:
     quiet = layer_of(np.zeros((2, length), dtype=np.float32))
-    _, loudness = deliver(premaster(Layers(vocals=quiet, backing=quiet)), tmp_path / "o.wav", "x")
+    _, loudness = deliver(Premaster(Layers(vocals=quiet, backing=quiet)), tmp_path / "o.wav", "x")
     assert loudness.integrated_lufs == loudness.true_peak_dbtp == float("-inf")
     assert loudness.vocals_to_backing_lu is None

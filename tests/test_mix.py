@@ -16,7 +16,7 @@ from pipeline.loudness import (
     true_peak_dbtp,
     vocals_to_backing_lu,
 )
-from pipeline.mix import MOST_GAIN_DB, enter, even, fade_out, level, master, premaster
+from pipeline.mix import MOST_GAIN_DB, Premaster, enter, even, fade_out, level, master
 from pipeline.plan import make_plan
 from pipeline.recipe import Recipe
 from pipeline.types import SAMPLE_RATE, LayerPlan, Plan, WarpMap
@@ -105,13 +105,13 @@ def test_silent_layers_are_left_alone() -> None:
 @pytest.mark.parametrize("before_db", [-30.0, -6.0, 0.0, 12.0])
 @pytest.mark.parametrize("ceiling_dbtp", [-1.0, -1.5])
 def test_the_master_is_as_loud_as_it_should_be(before_db: float, ceiling_dbtp: float) -> None:
-    done = master(premaster(song_layers(10.0 ** (before_db / 20.0))), ceiling_dbtp)
+    done = master(Premaster(song_layers(10.0 ** (before_db / 20.0))), ceiling_dbtp)
     assert integrated_lufs(done.mix) == pytest.approx(TARGET_LUFS, abs=0.05)
     assert true_peak_dbtp(done.mix) <= ceiling_dbtp + 0.05
 
 
 def test_the_balance_survives_the_master() -> None:
-    done = master(premaster(levelled(2.0)), -1.0)
+    done = master(Premaster(levelled(2.0)), -1.0)
     assert vocals_to_backing_lu(done.vocals, done.backing) == pytest.approx(2.0, abs=0.5)
 
 
@@ -119,7 +119,7 @@ def test_the_master_of_a_peaky_mix_stays_below_the_ceiling() -> None:
     rng = np.random.default_rng(0)
     backing = rng.normal(0.0, 0.003, (2, 6 * SAMPLE_RATE)).astype(np.float32)
     backing[:, ::11025] = 0.95  # clicks 40 dB above the rest
-    done = master(premaster(layers_of(silence(6.0), backing)), -1.0)
+    done = master(Premaster(layers_of(silence(6.0), backing)), -1.0)
     assert true_peak_dbtp(done.mix) <= -1.0 + 0.05
     assert integrated_lufs(done.mix) > integrated_lufs(backing) + 10.0
 
@@ -127,7 +127,7 @@ def test_the_master_of_a_peaky_mix_stays_below_the_ceiling() -> None:
 @pytest.mark.parametrize("duration_s", [0.0, 0.2, 3.0])
 def test_the_master_of_silence_is_silence(duration_s: float) -> None:
     quiet = layers_of(silence(duration_s), silence(duration_s))
-    done = master(premaster(quiet), -1.0)
+    done = master(Premaster(quiet), -1.0)
     assert done.mix.shape == quiet.mix.shape
     assert not done.mix[:, :].any()
 
