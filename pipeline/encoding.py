@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -62,6 +63,7 @@ _LOSSY = {
     ".m4a": _Lossy(muxer="ipod", codec="aac", ladder_kbps=(256, 224, 192, 160, 128, 96, 80, 64)),
 }
 _AMPLE_KBPS = 224
+_PIPE_BYTES = 1 << 20  # 3 s of samples; the most that Linux gives to anybody
 _LOSSLESS = {".flac": "FLAC", ".wav": "WAV"}
 
 LOSSLESS = tuple(key[1:] for key in _LOSSLESS)
@@ -204,6 +206,8 @@ def _write_lossy(
             ExitStack() as undo,
         ):
             undo.callback(ffmpeg.kill)
+            for pipe in filter(None, (ffmpeg.stdin, ffmpeg.stdout)):
+                _widen(pipe)
             if listener and ffmpeg.stdout:
                 listening = pool.submit(_hear, ffmpeg.stdout, target.name, listener)
             whole = _feed(sound, ffmpeg)
@@ -216,6 +220,12 @@ def _write_lossy(
         listening.result()
     elif listener:
         listener(decode_blocks(target))
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a few seconds, so that an encoder does not wait for threads to take turns."""
+    with suppress(PermissionError):  # somebody has many pipes open: it works as it is
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _hear(pipe: IO[bytes], shown: str, listener: Listener) -> None:
