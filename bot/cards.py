@@ -83,7 +83,9 @@ def _whose(words: str, asked_by: int | None) -> tuple[str, ...]:
 
 
 def _bullets(sentences: Iterable[str]) -> tuple[str, ...]:
-    shown = tuple(f"• {clip(plain(sentence), _LONGEST_SENTENCE)}" for sentence in sentences)
+    # A number and its sign stay on one line.
+    joined = (sentence.replace(" %", "\N{NO-BREAK SPACE}%") for sentence in sentences)
+    shown = tuple(f"• {clip(plain(sentence), _LONGEST_SENTENCE)}" for sentence in joined)
     return shown[:_MOST_SENTENCES]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.files import MIB, FileTooBigError
+from bot.files import MIB, FileTooBigError, safe_suffix
 from bot.library import fold
-from bot.shelf import is_song_id, suffix_of
+from bot.shelf import is_song_id
 from pipeline.errors import UserError
 from pipeline.names import clean_text
 
@@ -82,7 +82,7 @@ class LibraryOffer:
             Says what to do.
         """
         self.check(limit_bytes)
-        target = folder / (role + suffix_of(self.name))
+        target = folder / (role + safe_suffix(self.name))
         if not await self._library.hand_out(self.song, target):
             raise gone(self.song.title)
         return target

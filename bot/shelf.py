@@ -12,27 +12,22 @@ import os
 import re
 import secrets
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bot.files import safe_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9a-f]{64}")
-_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 def is_song_id(text: str) -> bool:
     """Return whether a text can be a song's id, so that it may be looked for."""
     return _ID.fullmatch(text) is not None
-
-
-def suffix_of(name: str) -> str:
-    """Return the suffix of a file's name, e.g. ".mp3", or "" where it has none that is safe."""
-    suffix = Path(name).suffix.lower()
-    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def identify(path: Path) -> tuple[str, int]:
@@ -64,7 +59,7 @@ class Shelf:
         """
         if not is_song_id(song_id):
             raise ValueError(f"{song_id!r:.80} is no song's id")
-        return self._folder / str(int(guild_id)) / (song_id + suffix_of(name))
+        return self._folder / str(int(guild_id)) / (song_id + safe_suffix(name))
 
     def put(self, source: Path, target: Path) -> None:
         """Keep a file; it shares its bytes with the original where the disk can do that.

@@ -92,7 +92,7 @@ def test_the_card_says_what_was_decided() -> None:
     )
     embed = cards.result_embed(merged)
     assert embed.title == "rapper x diva"
-    assert embed.description == "• vocals sped up 3 %\n• down 2 semitones"
+    assert embed.description == "• vocals sped up 3\N{NO-BREAK SPACE}%\n• down 2 semitones"
     mind = ("Mind", "• The tempi are far apart.\n• Spleeter could not be had.", False)
     assert fields_of(embed) == [*SONGS, mind]
     assert embed.footer.text == "1:00 long · made in 3 s · taken apart by the built-in network"

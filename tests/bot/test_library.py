@@ -12,11 +12,11 @@ import pytest_asyncio
 
 from bot import shelf
 from bot.config import read_config
-from bot.files import MIB, FileTooBigError
+from bot.files import MIB, FileTooBigError, safe_suffix
 from bot.library import DAY_S, Library, LibraryOffError
 from bot.library_offers import LibraryOffer, SongGoneError, SongUnclearError, offer_from_library
 from bot.policy import Policies
-from bot.shelf import Shelf, suffix_of
+from bot.shelf import Shelf
 from bot.song_table import PAIRS_REMEMBERED
 from bot.store import Store
 from pipeline.pairing import SongSketch
@@ -161,7 +161,7 @@ async def test_the_same_bytes_are_one_song_of_who_brought_them_first(world: Worl
 async def test_nothing_of_a_name_but_a_safe_suffix_reaches_a_path(
     world: World, name: str, suffix: str
 ) -> None:
-    assert suffix_of(name) == suffix
+    assert safe_suffix(name) == suffix
     await world.added(b"la", name, title="t")
     assert list(world.files()) == [f"{HERE}/{sha256(b'la')}{suffix}"]
 
