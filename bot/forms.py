@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import discord
 from discord import app_commands
 
+from bot import settings_panel
 from bot.admission import check_permissions, check_place
 from bot.answers import answer_error
 from bot.commands import ANYWHERE, BY_ANYBODY
@@ -62,9 +63,16 @@ def add_forms(tree: app_commands.CommandTree[Any]) -> None:
 async def answer_form(interaction: discord.Interaction[Any]) -> None:
     """Answer a submitted form; any other interaction is left to others."""
     data = cast("dict[str, Any]", interaction.data)
-    if interaction.type is discord.InteractionType.modal_submit and data["custom_id"] == FORM:
+    if interaction.type is not discord.InteractionType.modal_submit:
+        return
+    form: discord.ui.Modal | None = None
+    if data["custom_id"] == FORM:
+        form = MashForm({})
+    elif data["custom_id"].startswith(settings_panel.FORM):
+        form = settings_panel.NumberForm(data["custom_id"].removeprefix(settings_panel.FORM))
+    if form is not None:
         # discord.py does this for the forms that it keeps in memory, which ours are not.
-        await MashForm({})._dispatch_submit(  # noqa: SLF001 - see above
+        await form._dispatch_submit(  # noqa: SLF001 - see above
             interaction, data["components"], data.get("resolved", {})
         )
 

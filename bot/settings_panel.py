@@ -23,8 +23,8 @@ LONGEST_TEXT = 100
 """Characters in the description of a choice, and in that of a form's field."""
 
 LONGEST_TITLE = 45
-FORM_TIMEOUT_S = 900.0
-"""How long an opened form is waited for, in seconds."""
+FORM = "settings:number:"
+"""What the `custom_id` of a form begins with that asks for a number; the setting's name follows."""
 
 _PARTS = {"merge": "Defaults of a merge…", "server": "This server…"}
 
@@ -227,23 +227,39 @@ class Press(
             return
         guild = require_admin(interaction)
         policies = interaction.client.policies
-        form = NumberForm(policies.setting(name), policies.value(guild.id, name))
+        form = NumberForm.of(policies.setting(name), policies.value(guild.id, name))
         await interaction.response.send_modal(form)
 
 
 class NumberForm(discord.ui.Modal):
-    """Asks for the number that a setting is to be."""
+    """Asks for the number that a setting is to be; none is kept until it is sent, if it ever is.
 
-    def __init__(self, setting: Setting, value: Stored) -> None:
-        super().__init__(title=clip(setting.name, LONGEST_TITLE), timeout=FORM_TIMEOUT_S)
-        self._name = setting.name
+    Parameters
+    ----------
+    name
+        The setting's, as its `custom_id` has it.
+    described
+        What it takes.
+    value
+        What it is now, as people write it.
+    """
+
+    def __init__(self, name: str, described: str = "", value: str = "") -> None:
+        super().__init__(title=clip(name, LONGEST_TITLE), custom_id=FORM + name, timeout=None)
+        self._name = name
         self.number: discord.ui.TextInput[NumberForm] = discord.ui.TextInput(
-            default=setting.shown(value), max_length=LONGEST_TEXT
+            custom_id="number", default=value, max_length=LONGEST_TEXT
         )
-        described = clip(setting.allowed(), LONGEST_TEXT)
         self.add_item(
             discord.ui.Label(text="New value", description=described, component=self.number)
         )
+        self.stop()  # discord.py then keeps nothing of it
+
+    @classmethod
+    def of(cls, setting: Setting, value: Stored) -> NumberForm:
+        """Return the form of a setting."""
+        described = clip(setting.allowed(), LONGEST_TEXT)
+        return cls(setting.name, described, setting.shown(value))
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         """Change the setting."""

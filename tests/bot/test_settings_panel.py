@@ -117,6 +117,8 @@ async def test_a_number_is_asked_for(scene: Scene, admin: Any) -> None:
     [field] = form.modal["components"]
     assert field["description"] == "It takes a whole number from 1 to 365 days."
     assert field["component"]["value"] == "30 days"
+    assert form.modal["custom_id"] == "settings:number:library_days"
+    assert scene.client._connection._view_store._modals == {}  # nothing is kept of it
     field_id = field["component"]["custom_id"]
     done = await admin.submit_modal(form, {field_id: "7"})
     assert scene.client.policies.of(scene.guild.id).library_days == 7
@@ -181,7 +183,9 @@ async def test_the_panel_and_the_pages_work_after_a_restart(
 ) -> None:
     pages = (await use(scene, admin, "show")).response
     message = await open_at(scene, admin, "pace")
+    days = await admin.click(await open_at(scene, admin, "library_days"), label="Change…")
     await scene.restart(again)
+    await admin.submit_modal(days, {"number": "7"})
     turned = await admin.click(pages, label="Next")
     assert turned.response.embeds[0].footer.text.startswith("Page 2 of ")
     await admin.select(message, ["half"], custom_id="settings:put:pace")
@@ -195,6 +199,7 @@ async def test_the_panel_and_the_pages_work_after_a_restart(
     await admin.click(message, label="Turn off")
     assert dict(again.policies.changed(scene.guild.id)) == {
         "pace": "half",
+        "library_days": 7,
         "denoise": 0.5,
         "remix": "off",
     }
