@@ -14,6 +14,7 @@ import av
 import numpy as np
 import soxr
 
+from pipeline.costs import swells, too_costly
 from pipeline.errors import SilentAudioError, SongLengthError, UnreadableAudioError
 from pipeline.media import check_form, declared_s, no_audio, opened, packets, tracked
 from pipeline.names import clean_name, clean_text, clock, title_of
@@ -44,6 +45,7 @@ _SILENCE_DBFS = -60.0
 _AUDIBLE_S = 1.0  # with less sound than this above the line, a song counts as silent
 _REPORT_EVERY = 5 * SAMPLE_RATE
 _DAMAGED_SHARE = 0.1
+_MOST_FORMS = 100  # changes of form need new filters each; a stream of an evening has some dozens
 
 
 def _nobody_listens(_fraction: float) -> None:
@@ -235,19 +237,27 @@ def _blocks(
     container: InputContainer, stream: AudioStream, tally: _Tally, shown: str
 ) -> Iterator[Signal]:
     """Yield float32 blocks at 44.1 kHz, shape (2, k), none of them empty."""
-    frames = _frames(container, stream, tally)
+    frames = _frames(container, stream, tally, shown)
     # A stream may change its form on the way, e.g. at the joint of two chained recordings.
-    for (_, _, rate_hz), group in itertools.groupby(frames, key=_form):
+    for number, ((_, _, rate_hz), group) in enumerate(itertools.groupby(frames, key=_form)):
+        if number == _MOST_FORMS:
+            raise too_costly(shown)
         for block in _at_our_rate(_stereo(group, shown), rate_hz):
             if block.shape[-1]:
                 tally.samples += block.shape[-1]
                 yield block
 
 
-def _frames(container: InputContainer, stream: AudioStream, tally: _Tally) -> Iterator[AudioFrame]:
+def _frames(
+    container: InputContainer, stream: AudioStream, tally: _Tally, shown: str
+) -> Iterator[AudioFrame]:
     """Yield what can be decoded, counting the packets that cannot."""
-    for packet in packets(container, stream):
+    decoder = stream.codec_context.name
+    for packet in packets(container, stream, shown):
         tally.packets += 1
+        if swells(decoder, packet):
+            tally.failed += 1
+            continue
         try:
             frames = stream.decode(packet)
         except av.FFmpegError:
@@ -340,8 +350,8 @@ def _title(container: InputContainer, stream: AudioStream, name: str) -> str:
     """Return "artist - title" from the tags, with an en dash, else what the file's name says."""
     # Ogg keeps its tags with the stream, everything else with the file.
     found = {**stream.metadata, **container.metadata}
-    tags = {key.lower(): clean_text(value) for key, value in found.items()}
-    parts = (tags.get("artist"), tags.get("title"))
+    tags = {key.lower(): value for key, value in found.items()}
+    parts = [clean_text(tags.get(key, "")) for key in ("artist", "title")]
     tagged = " \N{EN DASH} ".join(part for part in parts if part) if parts[1] else ""
     return tagged or title_of(name)
 

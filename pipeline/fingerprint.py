@@ -55,7 +55,7 @@ def fingerprint(path: Path, *, name: str | None = None) -> str:
         digest = hashlib.sha256()
         for field in (container.format.name.encode(), *_form(stream)):
             digest.update(struct.pack("<Q", len(field)) + field)
-        for packet in packets(container, stream):
+        for packet in packets(container, stream, shown):
             notes = _notes(packet)
             digest.update(struct.pack("<QQ", packet.size, len(notes)) + notes)
             digest.update(packet)

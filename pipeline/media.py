@@ -1,18 +1,23 @@
 """The door for strangers' audio files: what may be opened, and what is refused at once.
 
 Only the containers and decoders listed here are tried, and nothing but the file itself is ever
-opened. What a header claims is checked again while decoding.
+opened. What a header claims is checked again while decoding, and `pipeline.costs` bounds what all
+of it may cost.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 import av
+from av.stream import Discard
 
+from pipeline.comments import has_too_many_tags
+from pipeline.costs import Carried, Metered, cap_blocks, too_costly
 from pipeline.errors import UnreadableAudioError
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
 _RATES_HZ = range(4_000, 384_001)
 _MOST_CHANNELS = 16
+_MOST_STREAMS = 100  # films come with fonts and subtitles for many languages
+_MOST_FRAME_SAMPLES = 1 << 20  # of each channel; the longest frames last a second
 _COMMON_FORMATS = "Send it as mp3, m4a, ogg, flac or wav."
 
 # Names of FFmpeg's demuxers and decoders (`ffmpeg -demuxers`, `-decoders`). Playlists (hls, dash,
@@ -41,6 +48,7 @@ _DECODERS = (
     "pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,"
     "pcm_u8,tta,vorbis,wavpack,wmalossless,wmapro,wmav1,wmav2"
 )
+_ALLOWED_DECODERS = frozenset(_DECODERS.split(","))
 
 
 @contextmanager
@@ -62,8 +70,10 @@ def opened(path: Path, shown: str) -> Iterator[tuple[InputContainer, AudioStream
     _check_file(path, shown)
     # FFmpeg also guesses by name; a file opened by number has none.
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file, tracked(file, shown) as found:
-            yield found
+        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
+            _check_tags(file, shown)
+            with tracked(file, shown) as found:
+                yield found
     except PermissionError as error:
         raise UnreadableAudioError(
             f"{shown} may not be read.", hint="Change its permissions."
@@ -73,21 +83,37 @@ def opened(path: Path, shown: str) -> Iterator[tuple[InputContainer, AudioStream
 @contextmanager
 def tracked(file: IO[bytes], shown: str) -> Iterator[tuple[InputContainer, AudioStream]]:
     """Find the first sound track in an open file or a pipe; as `opened`."""
+    cap_blocks()
+    metered = Metered(file)
     options = {
         "format_whitelist": _CONTAINERS,
         "codec_whitelist": _DECODERS,
         "protocol_whitelist": "none",  # no such protocol: nothing else can be opened
+        "max_streams": str(_MOST_STREAMS),
     }
     try:
-        container = av.open(file, "r", options=options, metadata_errors="replace")
+        container = av.open(metered, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
+        metered.check(shown)
         raise no_audio(shown) from error
     with container:
+        metered.opened()
+        metered.check(shown)
         yield container, _sound_track(container, shown)
+        metered.check(shown)
 
 
-def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
-    """Yield what a sound track consists of, as far as the container can be read."""
+def packets(
+    container: InputContainer, stream: AudioStream, shown: str
+) -> Iterator[Packet[AudioStream]]:
+    """Yield what a sound track consists of, as far as the container can be read.
+
+    Raises
+    ------
+    UnreadableAudioError
+        There is more of it than a file of this size can hold.
+    """
+    carried = Carried(max(0, container.size))
     found = container.demux(stream)
     while True:
         try:
@@ -96,6 +122,7 @@ def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
             return
         if packet is None:
             return
+        carried.add(packet, shown)
         yield packet
 
 
@@ -105,8 +132,8 @@ def declared_s(container: InputContainer, stream: AudioStream) -> float:
     if container.format.name == "aac":
         return 0.0
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+        return max(0.0, float(stream.duration * stream.time_base))
+    return max(0.0, (container.duration or 0) / av.time_base)
 
 
 def check_form(rate_hz: int, channels: int, shown: str) -> None:
@@ -146,6 +173,12 @@ def _check_file(path: Path, shown: str) -> None:
         raise UnreadableAudioError(f"{shown} is empty.", hint="Send the file again.")
 
 
+def _check_tags(file: IO[bytes], shown: str) -> None:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if has_too_many_tags(content):
+            raise too_costly(shown)
+
+
 def _sound_track(container: InputContainer, shown: str) -> AudioStream:
     if not container.streams.audio:
         raise UnreadableAudioError(
@@ -153,10 +186,15 @@ def _sound_track(container: InputContainer, shown: str) -> AudioStream:
         )
     stream = container.streams.audio[0]
     context: AudioCodecContext | None = stream.codec_context  # PyAV's types forget the None
-    if context is None:
+    # FFmpeg heeds the list where it looks at a file; PyAV opens any decoder afterwards.
+    if context is None or context.name not in _ALLOWED_DECODERS:
         raise UnreadableAudioError(
             f"{shown} holds sound in a form that cannot be read, or is copy-protected.",
             hint=_COMMON_FORMATS,
         )
     check_form(stream.sample_rate, stream.channels, shown)
+    context.options = {"max_samples": str(_MOST_FRAME_SAMPLES)}
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all  # not even unpacked
     return stream
