@@ -12,7 +12,7 @@ from bot.jobs import JobState
 from bot.lengths import OVERDUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from bot.jobs import Job, JobQueue
     from bot.store import Store
@@ -30,6 +30,7 @@ class Estimates:
 
     def __init__(self) -> None:
         self._runs: dict[str, deque[float]] = {}
+        self._usual_s: dict[str, float] = {}
         self._store: Store | None = None
 
     async def load(self, store: Store) -> None:
@@ -58,12 +59,13 @@ class Estimates:
             )
 
     def _remember(self, kind: str, seconds: float) -> None:
-        self._runs.setdefault(kind, deque(maxlen=REMEMBERED)).append(seconds)
+        runs = self._runs.setdefault(kind, deque(maxlen=REMEMBERED))
+        runs.append(seconds)
+        self._usual_s[kind] = median(runs)
 
     def usual_s(self, kind: str) -> float | None:
         """Return the median of the last runs of a kind in seconds, or None when there are none."""
-        runs = self._runs.get(kind)
-        return median(runs) if runs else None
+        return self._usual_s.get(kind)
 
     def ends_in_s(self, queue: JobQueue[Any, Any], job: Job) -> float | None:
         """Return in how many seconds a job will have ended.
@@ -80,11 +82,15 @@ class Estimates:
         waiting = queue.waiting
         if job not in waiting:
             return None  # its turn has come this very moment
-        ahead = [self.usual_s(other.kind) for other in waiting[: waiting.index(job)]]
+        usual_s = self.usual_s(job.kind)
+        if usual_s is None:
+            return None
+        place = waiting.index(job)
+        ahead = [self.usual_s(other.kind) for other in waiting[:place]]
+        ahead += [usual_s] * newcomers_ahead([other.server for other in waiting], place)
         busy = [self._left_s(other) for other in queue.jobs if other.state is JobState.RUNNING]
         begins_in_s = wait_s(busy, ahead, queue.workers)
-        usual_s = self.usual_s(job.kind)
-        return None if begins_in_s is None or usual_s is None else begins_in_s + usual_s
+        return None if begins_in_s is None else begins_in_s + usual_s
 
     def first_end_s(self, queue: JobQueue[Any, Any], jobs: Iterable[Job]) -> float | None:
         """Return in how many seconds the first of some jobs will have ended, or None."""
@@ -121,6 +127,26 @@ def left_s(elapsed_s: float, fraction: float, usual_s: float | None) -> float | 
     if usual_s is None:
         return None
     return max(OVERDUE, usual_s - elapsed_s)
+
+
+def newcomers_ahead(servers: Sequence[Hashable], place: int) -> int:
+    """Return how many jobs are to be expected that come later and have their turn before one.
+
+    Who has jobs of their own server ahead is passed by newcomers of other servers, by one of each
+    for every one of those at the most. If all servers that wait now used all their turns, that
+    many would come; if nobody asked for anything more, none. Half of them is the middle.
+
+    Parameters
+    ----------
+    servers
+        The servers of all jobs that wait, in the order of their turns.
+    place
+        The job's index among them.
+    """
+    own = servers[place]
+    # The order begins with one job of each server: that is the rotation.
+    most_ahead = servers[:place].count(own) * len(set(servers)) + servers.index(own)
+    return (most_ahead - place) // 2
 
 
 def wait_s(

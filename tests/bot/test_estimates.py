@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.estimates import REMEMBERED, Estimates, left_s, wait_s
+from bot.estimates import REMEMBERED, Estimates, left_s, newcomers_ahead, wait_s
 from bot.jobs import JobQueue, JobState
 from bot.lengths import OVERDUE
 from bot.store import Store
+from bot.turns import Turns
 from pipeline.types import Progress, Stage
 
 if TYPE_CHECKING:
@@ -76,6 +77,38 @@ def test_when_a_waiting_job_begins(
     expected: float | None,
 ) -> None:
     assert wait_s(busy, ahead, workers) == expected
+
+
+@pytest.mark.parametrize(
+    ("servers", "place", "expected"),
+    [
+        ("a", 0, 0),
+        ("aaaa", 3, 0),  # nobody else is there
+        ("ab", 1, 0),  # one turn of each other server is all that may come first
+        ("abcdefgh", 3, 0),
+        ("abcdefgh", 7, 0),
+        ("abaaa", 2, 0),
+        ("abaaa", 3, 0),  # a b a b [a]: one may come
+        ("abaaa", 4, 1),  # a b a b a b [a]: two may come
+        ("abcaaaaa", 7, 4),  # eight may come
+        ("baaa", 3, 1),
+    ],
+)
+def test_newcomers_get_ahead_of_whose_server_has_much(
+    servers: str, place: int, expected: int
+) -> None:
+    assert newcomers_ahead(servers, place) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=20))
+def test_never_fewer_newcomers_than_none(comers: list[tuple[int, int]]) -> None:
+    turns: Turns[tuple[int, int, int]] = Turns()
+    for number, (server, person) in enumerate(comers):
+        turns.join((server, person, number), server, person)
+    servers = [server for server, _, _ in turns.order]
+    newcomers = [newcomers_ahead(servers, place) for place in range(len(servers))]
+    assert min(newcomers) >= 0
+    assert newcomers[: len(set(servers))] == [0] * len(set(servers))
 
 
 @settings(deadline=None)
@@ -180,6 +213,25 @@ async def test_when_each_job_of_a_queue_ends(monkeypatch: pytest.MonkeyPatch) ->
     newcomer = queue.admit(2)
     assert estimates.ends_in_s(queue, newcomer) is None  # it still fetches its songs
     assert estimates.first_end_s(queue, [newcomer]) is None
+    queue.close()
+
+
+async def test_who_may_still_come_is_counted_in() -> None:
+    queue, jobs = await a_busy_queue(Idle(), "merge", "merge", "merge", "merge")
+    other = queue.admit(2, kind="merge")
+    other.start(queue.run(other, "merge"))
+    await asyncio.sleep(0)
+    assert queue.waiting == (jobs[1], other, jobs[2], jobs[3])
+    estimates = await known(merge=40.0)
+    [_, first, second, third, others] = ends(estimates, queue, queue.jobs)
+    assert (others - first, second - others) == pytest.approx((40.0, 40.0), abs=1.0)
+    assert third - second == pytest.approx(40.0, abs=1.0)
+    fourth = queue.admit(1)
+    fourth.start(queue.run(fourth, "merge"))
+    await asyncio.sleep(0)
+    last = estimates.ends_in_s(queue, fourth)
+    assert last is not None
+    assert last - third == pytest.approx(80.0, abs=1.0)  # one more of the other's
     queue.close()
 
 
