@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.crowd.figures import (
@@ -9,7 +11,9 @@ from benchmarks.crowd.figures import (
     first_come,
     jain,
     most_passed,
+    overruns,
     percentile,
+    seconds_in,
     shares,
     waits_s,
 )
@@ -56,6 +60,26 @@ def test_shares(answers: str, expected: dict[str, float]) -> None:
 )
 def test_most_passed(answers: str, expected: int) -> None:
     assert most_passed(crowd(answers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("In the queue: yours is number 2, ready in about 40 s.", 40.0),
+        ("In the queue: yours is number 2, ready in about 4 min.", 240.0),
+        ("In the queue: yours is number 9, ready in about 1.5 h.", 5400.0),
+        ("In the queue: yours is number 1, ready in a moment.", None),
+        ("Mixing the layers… about 40 s left", None),
+    ],
+)
+def test_what_an_estimate_says(words: str, expected: float | None) -> None:
+    assert seconds_in(words) == expected
+
+
+def test_overruns_count_from_the_first_estimate() -> None:
+    press = Press(server=1, sent_at=0.0, acknowledged_at=0.1, answered_at=32.0)
+    said = replace(press, estimated_at=2.0, estimate="ready in about 20 s.")
+    assert overruns([press, said]) == [1.5]
 
 
 def test_first_come_gives_the_same_times_to_whoever_pressed_first() -> None:

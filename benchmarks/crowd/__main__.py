@@ -28,6 +28,7 @@ from benchmarks.crowd.figures import (
     first_come,
     jain,
     most_passed,
+    overruns,
     percentile,
     shares,
     waits_s,
@@ -102,6 +103,7 @@ def _figures(one: Round) -> dict[str, str]:
         "most turns that a server got ahead of another": _beside(most_passed, one.presses, queued),
         "wait in the busy server, s: median / longest": _beside(_busy_waits, one.presses, queued),
         "wait in the other servers, s: median / longest": _beside(_waits, one.presses, queued),
+        "wait as a multiple of the first estimate: median / p90": _overruns(one.presses),
         "edits of replies a second: mean / most": (
             f"{len(one.edits) / max(1, len(per_second)):.0f} / {max(per_second.values())}"
         ),
@@ -129,6 +131,11 @@ def _busy_waits(presses: Sequence[Press]) -> str:
 def _waits(presses: Sequence[Press], servers: Collection[int] | None = None) -> str:
     others = {press.server for press in presses} - {BUSY_SERVER}
     return " / ".join(f"{wait:.0f}" for wait in waits_s(presses, servers or others))
+
+
+def _overruns(presses: Sequence[Press]) -> str:
+    found = overruns(presses)
+    return " / ".join(f"{percentile(found, share):.1f}" for share in (0.5, 0.9)) if found else ""
 
 
 def _failures(outcome: Outcome) -> list[str]:

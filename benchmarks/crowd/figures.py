@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,12 +26,16 @@ class Press:
         When the bot's first answer to it arrived.
     answered_at
         When the mash-up arrived.
+    estimated_at, estimate
+        When the reply first said how long it would take, and its words; None and "" if never.
     """
 
     server: int
     sent_at: float
     acknowledged_at: float
     answered_at: float
+    estimated_at: float | None = None
+    estimate: str = ""
 
     @property
     def acknowledged_s(self) -> float:
@@ -41,6 +46,24 @@ class Press:
     def waited_s(self) -> float:
         """How long somebody waited for the mash-up, in seconds."""
         return self.answered_at - self.sent_at
+
+
+_UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds_in(words: str) -> float | None:
+    """Return how many seconds a reply speaks of ("ready in about 3 min"), or None."""
+    found = re.search(r"in about ([0-9.]+) (s|min|h)\b", words)
+    return float(found[1]) * _UNITS_S[found[2]] if found else None
+
+
+def overruns(presses: Sequence[Press]) -> list[float]:
+    """Return how long it took from each first estimate, as multiples of the estimate."""
+    return [
+        (press.answered_at - press.estimated_at) / said
+        for press in presses
+        if press.estimated_at is not None and (said := seconds_in(press.estimate))
+    ]
 
 
 def percentile(values: Collection[float], share: float) -> float:

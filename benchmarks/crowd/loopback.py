@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from discord import Permissions
 from discord.utils import time_snowflake
 
+from benchmarks.crowd.figures import seconds_in
 from tests.bot.loopback import A_MESSAGE, AN_APPLICATION, APP, BOT, a_user, as_json
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Heard:
         When answers to the press, and mash-ups, arrived; one each, if all is well.
     said
         What the reply says at the moment.
+    estimated_at, estimate
+        When it first said how long it would take, and its words then.
     wrong
         Mash-ups of somebody else's songs.
     """
@@ -52,6 +55,8 @@ class Heard:
     acknowledged_at: list[float] = field(default_factory=list)
     answered_at: list[float] = field(default_factory=list)
     said: str = ""
+    estimated_at: float | None = None
+    estimate: str = ""
     wrong: int = 0
 
 
@@ -178,6 +183,8 @@ class CrowdDiscord:
         self.edits.append(arrived)
         if request.content_type != "multipart/form-data":
             heard.said = (await request.json()).get("content") or ""
+            if heard.estimated_at is None and seconds_in(heard.said):
+                heard.estimated_at, heard.estimate = arrived, heard.said
             return as_json(reply)
         form = await request.post()
         file = form["files[0]"]

@@ -225,6 +225,8 @@ def _press_of(heard: Heard) -> Press:
         sent_at=heard.sent_at,
         acknowledged_at=heard.acknowledged_at[0],
         answered_at=heard.answered_at[0],
+        estimated_at=heard.estimated_at,
+        estimate=heard.estimate,
     )
 
 
