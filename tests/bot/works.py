@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import wave
 from array import array
 from dataclasses import dataclass, replace
 from math import pi, sin
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NoVoiceError, StageError
@@ -31,8 +34,8 @@ from pipeline.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from bot.serving import Teller
     from bot.tasks import MergeTask
     from pipeline.types import OnProgress
 
@@ -45,13 +48,13 @@ class Wish:
     value: Any = None
 
 
-def make_deeds() -> Callable[[Wish, OnProgress], Any]:
+def make_deeds() -> Callable[[Wish, Teller], Any]:
     served = 0
 
-    def work(wish: Wish, on_progress: OnProgress) -> Any:
+    def work(wish: Wish, teller: Teller) -> Any:
         nonlocal served
         served += 1
-        return DEEDS[wish.deed](wish.value, on_progress, served)
+        return DEEDS[wish.deed](wish.value, teller, served)
 
     return work
 
@@ -85,6 +88,80 @@ def _flood(value: int, _on_progress: OnProgress, _served: int) -> int:
 
 def _crash(_value: Any, _on_progress: OnProgress, _served: int) -> None:
     os._exit(3)
+
+
+def _crash_once(value: Path, on_progress: OnProgress, _served: int) -> int:
+    """Crash half-way the first time; do it the second time, and wait there to be looked at."""
+    (value / "left-over").touch(exist_ok=False)
+    if not (value / "song").read_bytes():
+        (value / "song").write_bytes(b"was tried")
+        on_progress(Progress(stage=Stage.WARP, fraction=0.5))
+        os._exit(3)
+    on_progress(Progress(stage=Stage.DECODE, fraction=0.1))
+    (value / "again").touch()
+    while not (value / "go on").exists():
+        time.sleep(0.01)
+    on_progress(Progress(stage=Stage.MIX, fraction=0.8))
+    while not (value / "end").exists():
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def _leave_and_crash(value: Path, _on_progress: OnProgress, _served: int) -> None:
+    """Leave a file in every place, a child and an open pipe, and die."""
+    (value / "left-over").mkdir()
+    tempfile.mkdtemp()
+    subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE)
+    os._exit(3)
+
+
+def _hoard(value: int, _on_progress: OnProgress, _served: int) -> int:
+    return len(bytearray(value))
+
+
+def _spin(_value: Any, _on_progress: OnProgress, _served: int) -> None:
+    while True:
+        pass
+
+
+def _spin_for(value: float, _on_progress: OnProgress, _served: int) -> float:
+    end = time.process_time() + value
+    while time.process_time() < end:
+        pass
+    return time.process_time()
+
+
+def _write(value: tuple[Path, int], _on_progress: OnProgress, _served: int) -> int:
+    path, size = value
+    with path.open("wb") as file:
+        return file.write(b"z" * size)
+
+
+def _write_in_a_stage(value: tuple[Path, int], on_progress: OnProgress, served: int) -> int:
+    try:
+        return _write(value, on_progress, served)
+    except OSError as error:
+        raise StageError(Stage.MIX, str(error)) from error
+
+
+def _size(value: float, teller: Teller, _served: int) -> None:
+    teller.size(value)
+    _listen(0.0, teller, 0)
+
+
+def _state(_value: Any, _on_progress: OnProgress, _served: int) -> dict[str, str]:
+    """Return what the process may do, as the system has it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return {
+        **dict(line.split(":\t", 1) for line in status.splitlines()),
+        "core": str(resource.getrlimit(resource.RLIMIT_CORE)),
+        "files": str(resource.getrlimit(resource.RLIMIT_NOFILE)),
+        "umask": oct(mask),
+        "nice": str(os.nice(0)),
+        "oom": Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip(),
+    }
 
 
 def _die_of_the_kernel(_value: Any, _on_progress: OnProgress, _served: int) -> None:
@@ -125,13 +202,22 @@ def _big(value: int, _on_progress: OnProgress, _served: int) -> bytes:
     return b"z" * value
 
 
-DEEDS: dict[str, Callable[[Any, OnProgress, int], Any]] = {
+DEEDS: dict[str, Callable[[Any, Teller, int], Any]] = {
     "pid": _pid,
     "refuse": _refuse,
     "break": _break,
     "flood": _flood,
     "crash": _crash,
+    "crash once": _crash_once,
+    "leave and crash": _leave_and_crash,
     "die of the kernel": _die_of_the_kernel,
+    "hoard": _hoard,
+    "spin": _spin,
+    "spin for": _spin_for,
+    "write": _write,
+    "write in a stage": _write_in_a_stage,
+    "size": _size,
+    "state": _state,
     "bug": _bug,
     "no memory": _no_memory,
     "no memory in a stage": _no_memory_in_a_stage,
