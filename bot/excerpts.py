@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
+from pipeline.names import clean_text
 
 if TYPE_CHECKING:
     from pipeline.types import MergeResult
@@ -86,7 +87,7 @@ async def cut_excerpt(
 
 async def _start(result: MergeResult, target: Path, max_bytes: int) -> asyncio.subprocess.Process:
     start_s, length_s = span_of(result)
-    title = f"{result.vocals.title} x {result.backing.title} (excerpt)"
+    title = clean_text(f"{result.vocals.title} x {result.backing.title} (excerpt)")
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "pipeline.excerpt", str(result.path), str(target)),

@@ -190,5 +190,8 @@ def delete_orphans(folder: Path, but: Collection[str] = ()) -> int:
     found = list(folder.iterdir()) if folder.is_dir() else []
     orphans = [path for path in found if path.name not in but]
     for orphan in orphans:
-        shutil.rmtree(orphan)
+        if orphan.is_dir() and not orphan.is_symlink():
+            shutil.rmtree(orphan)
+        else:
+            orphan.unlink()
     return len(orphans)

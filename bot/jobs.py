@@ -2,7 +2,8 @@
 
 A job is admitted before its songs are downloaded, so that the limits count it, waits for its
 turn as soon as it is ready, and runs on the first free worker. Servers take turns, and inside a
-server its people do (`bot.turns`); somebody outside servers counts as a server of their own.
+server its people do (`bot.turns`); somebody outside servers counts as a server of their own, and
+so do a server's remixes, which take seconds where merges take minutes.
 """
 
 from __future__ import annotations
@@ -284,7 +285,8 @@ class JobQueue(Generic[Task, Answer]):
     async def _turn(self, job: Job) -> Runner[Task, Answer]:
         turn: asyncio.Future[Runner[Task, Answer]] = asyncio.get_running_loop().create_future()
         self._awaited[job] = turn
-        self._turns.join(job, job.server, job.owner)
+        # Remixes take seconds: they have turns of their own and do not wait for all merges before.
+        self._turns.join(job, (job.server, job.kind), job.owner)
         self._hand_out()
         try:
             return await self._wait(turn)

@@ -81,6 +81,8 @@ def job_status(
     if state is JobState.WAITING:
         ready = f", ready {lengths.soon(ends_in_s)}" if ends_in_s is not None else ""
         return f"In the queue: yours is number {max(1, place)}{ready}."
+    if state is JobState.ENDED:
+        return "Sending it…"
     doing = _WORDS[progress.stage] if progress is not None else "Getting ready"
     shown = bar(progress.fraction if progress is not None else 0.0)
     left = f" · {lengths.left(ends_in_s)}" if ends_in_s is not None else ""

@@ -198,5 +198,8 @@ def test_orphans_are_deleted_and_counted(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "song").write_bytes(b"x")
-    assert delete_orphans(tmp_path, {"b"}) == 2
+    (tmp_path / "stray").write_bytes(b"nobody's")
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "b")
+    assert delete_orphans(tmp_path, {"b"}) == 4
+    assert (tmp_path / "b" / "song").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["b"]

@@ -115,6 +115,22 @@ async def test_servers_take_turns_and_inside_them_their_people() -> None:
     assert hands.begun == ["a1", "a2", "c1", "d1", "b1", "a3"]
 
 
+async def test_a_remix_does_not_wait_for_all_the_merges_before() -> None:
+    hands = Hands()
+    queue = a_queue(hands)
+    orders = [(1, "merge"), (2, "merge"), (3, "merge"), (4, "merge"), (5, "remix"), (6, "remix")]
+    names = [f"{kind}{owner}" for owner, kind in orders]
+    tasks = [
+        (job := queue.admit(owner, 7, kind=kind)).start(queue.run(job, name))
+        for name, (owner, kind) in zip(names, orders, strict=True)
+    ]
+    await turn_over()
+    for name in names:
+        hands.end(name)
+    await asyncio.gather(*tasks)
+    assert hands.begun == ["merge1", "merge2", "remix5", "merge3", "remix6", "merge4"]
+
+
 async def test_people_outside_servers_are_servers_of_their_own() -> None:
     queue = a_queue(Hands())
     assert queue.admit(1).server == queue.admit(1).server != queue.admit(2).server

@@ -63,6 +63,7 @@ READY = f"Getting ready…\n{render.bar(0)}"
             "In the queue: yours is number 2, ready in about 4 min.",
         ),
         (JobState.WAITING, 1, None, 1.0, "In the queue: yours is number 1, ready in a moment."),
+        (JobState.ENDED, 0, None, None, "Sending it…"),
         (JobState.RUNNING, 0, None, None, READY),
         (JobState.RUNNING, 0, None, 62.0, f"{READY} · about 1 min left"),
         (JobState.RUNNING, 0, HALF, None, MIXING),
