@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from bot.orders import Address, Errand, Mashup
+from bot.orders import Address, Answer, Errand, Mashup, Way
 from pipeline.errors import RecipeError
 from pipeline.facts import from_facts, to_facts
 
@@ -53,6 +53,10 @@ class Entry:
         What is to be done; None where an older version of the bot wrote what this one cannot read.
     accepted_at
         When, in seconds since 1970.
+    answer
+        What the person is to be told, and may have been told; None until that was known.
+    way
+        How they were told last, or were about to be.
     """
 
     id: str
@@ -60,6 +64,8 @@ class Entry:
     address: Address
     errand: Errand | None
     accepted_at: float
+    answer: Answer | None = None
+    way: Way = Way.REPLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,14 @@ class Ledger:
             (Step.READY, _dump(errand), job_id),
         )
 
+    async def decide(self, job_id: str, answer: Answer) -> None:
+        """Write down what a person is to be told, before they are told."""
+        await self._store.write("UPDATE jobs SET answer = ? WHERE id = ?", (_dump(answer), job_id))
+
+    async def take(self, job_id: str, way: Way) -> None:
+        """Write down how a person is about to be told."""
+        await self._store.write("UPDATE jobs SET way = ? WHERE id = ?", (way, job_id))
+
     async def close(self, job_id: str) -> None:
         """Forget a job that was answered."""
         await self._store.write("DELETE FROM jobs WHERE id = ?", (job_id,))
@@ -147,6 +161,8 @@ class Ledger:
                 address=address,
                 errand=_load(Errand, row["errand"]),
                 accepted_at=row["accepted_at"],
+                answer=_load(Answer, row["answer"]) if row["answer"] else None,
+                way=Way(row["way"]),
             )
             for row in rows
             if (address := _load(Address, row["address"])) is not None

@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 # Looked up at run time, when a written value is read.
 from pipeline.recipe import Recipe  # noqa: TC001 - see above
-from pipeline.types import KnownSong  # noqa: TC001 - see above
+from pipeline.types import KnownSong, MergeResult  # noqa: TC001 - see above
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.types import BeatGrid, MergeResult
+    from pipeline.types import BeatGrid
 
 TOKEN_LIVES_S = 15 * 60.0
 """How long an interaction may be answered through its token, in seconds."""
@@ -198,6 +199,34 @@ class Mashup:
             pace=fit.pace if fit else "same",
             entry=_bar_of(result.backing.grid, fit.start) if fit else 0,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What somebody is to be told at the end: a mash-up, or a sentence.
+
+    Attributes
+    ----------
+    result
+        What was made; None when it is a sentence.
+    mashup
+        What its buttons are about; None for an answer without buttons.
+    sentence
+        Why there is no mash-up, or "".
+    """
+
+    result: MergeResult | None = None
+    mashup: Mashup | None = None
+    sentence: str = ""
+
+
+class Way(StrEnum):
+    """How an answer reaches a person; each is tried when the one before is closed."""
+
+    REPLY = "reply"  # an edit of the reply, with the interaction's token
+    OWN = "own"  # an edit of the same message, as one of the bot's own
+    CHANNEL = "channel"  # a new message in the channel
+    PERSON = "person"  # a direct message
 
 
 def _bar_of(grid: BeatGrid, beat: int) -> int:

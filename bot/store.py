@@ -102,6 +102,10 @@ MIGRATIONS: tuple[str, ...] = (
         sentence TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN answer TEXT NOT NULL DEFAULT '';  -- as JSON; '' until it is known
+    ALTER TABLE jobs ADD COLUMN way TEXT NOT NULL DEFAULT 'reply';  -- a bot.orders.Way
+    """,
 )
 """Each brings the database from one version to the next; what has been released stays as it is."""
 
@@ -177,12 +181,12 @@ class Store:
         """Change several things together or, if the block raises, none of them."""
         async with self._writing:
             await self._change("BEGIN IMMEDIATE", ())
-            done = False
             try:
                 yield Transaction(self)
-                done = True
+                await self._change("COMMIT", ())
             finally:
-                await self._change("COMMIT" if done else "ROLLBACK", ())
+                if self._connection.in_transaction:  # the block raised, or the disk is full
+                    await self._change("ROLLBACK", ())
 
     async def close(self) -> None:
         """Close the file; what was written stays."""
