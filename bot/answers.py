@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import secrets
+import sqlite3
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import discord
@@ -14,6 +15,7 @@ from discord import app_commands
 from bot import render
 from bot.ledger import Fault, now
 from bot.replies import UNREACHABLE, Reply
+from bot.room import no_room
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ Rest = ParamSpec("Rest")
 async def sentence_for(error: BaseException, ledger: Ledger | None) -> str:
     """Say an error in one sentence; one of our own is logged and noted under a reference code."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    full = no_room(cause)
+    if full is not None:
+        log.error("the disk is full: %s", cause)
+        cause = full
     reference = secrets.token_hex(3).upper()
     sentence = render.error_sentence(cause, reference)
     if not render.is_ours(cause):
@@ -44,7 +50,10 @@ async def sentence_for(error: BaseException, ledger: Ledger | None) -> str:
             # Of anything else nobody knows whether it speaks of songs or people.
             sentence=str(cause) if isinstance(cause, PipelineError) else "",
         )
-        await ledger.note_fault(fault)
+        try:
+            await ledger.note_fault(fault)
+        except sqlite3.Error as unwritten:  # the person is told all the same
+            log.warning("%s is in this log alone: %s", reference, unwritten)
     return sentence
 
 
@@ -52,12 +61,19 @@ async def answer_error(interaction: discord.Interaction[VocalClient], error: Bas
     """Answer an error in one sentence, to the person alone where that is still possible."""
     sentence = await sentence_for(error, interaction.client.ledger)
     try:
-        await _tell(interaction, sentence)
+        await tell(interaction, sentence)
     except UNREACHABLE as unsent:
         log.warning("nobody could be told: %s", unsent)
 
 
-async def _tell(interaction: discord.Interaction[VocalClient], sentence: str) -> None:
+async def tell(interaction: discord.Interaction[VocalClient], sentence: str) -> None:
+    """Say why something is refused, to the person alone where that is still possible.
+
+    Raises
+    ------
+    discord.HTTPException, aiohttp.ClientError, OSError
+        Nobody could be told.
+    """
     reply = interaction.extras.get("reply")
     if not interaction.response.is_done():
         try:
@@ -111,7 +127,7 @@ def guarded(
         client.serve(asyncio.current_task())
         await answered(
             callback(self, interaction, *args, **kwargs),
-            lambda sentence: _tell(interaction, sentence),
+            lambda sentence: tell(interaction, sentence),
             client.ledger,
         )
 

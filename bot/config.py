@@ -47,6 +47,9 @@ class Config:
         take up; 0 keeps nothing.
     library_bytes
         The most that one server's library of songs may take up; 0 keeps no library.
+    min_free_bytes
+        How much of the disk has to be free for new songs to be taken in; 0 takes them until it is
+        full.
     workers
         How many merges run at the same time, each in its own process.
     max_song_s
@@ -71,6 +74,7 @@ class Config:
     cache_dir: Path
     cache_bytes: int
     library_bytes: int
+    min_free_bytes: int
     workers: int
     max_song_s: float
     max_upload_bytes: int
@@ -151,6 +155,7 @@ def read_config(variables: Mapping[str, str]) -> Config:
         cache_dir=Path(read.text("CACHE_DIR", str(data_dir / "cache"))),
         cache_bytes=MIB * read.number("CACHE_MB", 4096, 0, 1_000_000),
         library_bytes=MIB * read.number("LIBRARY_MB", 2048, 0, 1_000_000),
+        min_free_bytes=MIB * read.number("MIN_FREE_MB", 2048, 0, 1_000_000),
         workers=read.number("WORKERS", 1, 1, 16),
         max_song_s=60.0 * read.number("MAX_SONG_MINUTES", 15, 1, 120),
         max_upload_bytes=MIB * read.number("MAX_UPLOAD_MB", 100, 1, 500),
