@@ -256,6 +256,7 @@ class VocalClient(discord.Client):
 
     async def _stop(self) -> None:
         self.queue.close()
+        self.desk.stop()
         served = self._served - {asyncio.current_task()}
         if served:
             await asyncio.wait(served, timeout=GOODBYE_S)

@@ -7,72 +7,51 @@ answered. What a stopped bot leaves written down, the next one finishes or answe
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import sqlite3
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot import render
 from bot.admission import check_hour, check_permissions, check_place
-from bot.answers import answered
+from bot.answers import tell
 from bot.delivery import hand_over
-from bot.files import AttachedSong, delete
-from bot.jobs import GoingDownError
+from bot.endings import PAUSES_S, Endings, Work, is_written
+from bot.files import AttachedSong
+from bot.jobs import GoingDownError, JobState
 from bot.ledger import Entry, Step, now
 from bot.library_offers import LibraryOffer
-from bot.orders import Errand, Mashup, OrderedSong, were_swapped
+from bot.orders import Answer, Errand, Mashup, OrderedSong, were_swapped
 from bot.replies import Reply
+from bot.room import check_room
 from bot.tasks import MergeTask
 from bot.views import progress_view, remix_view
-from pipeline.errors import NotKeptError
+from pipeline.errors import UserError
 from pipeline.pairing import SongSketch
 from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
     import discord
 
     from bot.client import VocalClient
     from bot.files import Fetch
-    from bot.jobs import Job
     from bot.orders import Offer
     from pipeline.recipe import Value
     from pipeline.types import KnownSong, MergeResult, SongFacts
 
 log = logging.getLogger(__name__)
 
-
-_INTERRUPTED = (
-    "The bot was restarted before your songs were there. Please merge them again, with /merge."
-)
+_UNREADABLE = Errand(vocals=OrderedSong(name=""), backing=OrderedSong(name=""), recipe=Recipe())
+"""Stands for what an older version of the bot wrote: its person is only told that it has ended."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Work:
-    """One order on its way.
-
-    Attributes
-    ----------
-    job
-        Its place in the queue.
-    reply
-        Where its answer goes.
-    errand
-        What is to be done.
-    folder
-        Where its files lie.
-    ready
-        Whether the songs are there, so that a restarted bot can go on with it.
-    """
-
-    job: Job
-    reply: Reply
-    errand: Errand
-    folder: Path
-    ready: bool = False
+class StoppedTooSoonError(UserError):
+    """The bot ended before the songs of an order were there."""
 
 
 class MergeDesk:
@@ -86,13 +65,27 @@ class MergeDesk:
         How attachments are read.
     edit_every_s
         How often a reply may be edited, in seconds.
+    pauses_s
+        How long to wait between attempts to answer, in seconds.
     """
 
-    def __init__(self, client: VocalClient, fetch: Fetch, *, edit_every_s: float = 1.2) -> None:
+    def __init__(
+        self,
+        client: VocalClient,
+        fetch: Fetch,
+        *,
+        edit_every_s: float = 1.2,
+        pauses_s: tuple[float, ...] = PAUSES_S,
+    ) -> None:
         self._client = client
         self._edit_every_s = edit_every_s
+        self._endings = Endings(client, pauses_s)
         self._jobs_dir = client.config.data_dir.absolute() / "jobs"
         self.fetch = fetch
+
+    def stop(self) -> None:
+        """Leave to the next start what waits for Discord to come back."""
+        self._endings.stop()
 
     def attached(self, attachment: discord.Attachment) -> AttachedSong:
         """Return an attachment as a song that is offered."""
@@ -118,8 +111,8 @@ class MergeDesk:
 
         Raises
         ------
-        PipelineError
-            Why there is no mash-up.
+        UserError
+            Why the order is not accepted; from then on, the desk itself answers.
         """
         policy = self._client.policies.of(interaction.guild_id)
         check_permissions(interaction)
@@ -127,6 +120,7 @@ class MergeDesk:
         recipe = Recipe(**{**policy.recipe, **options})  # type: ignore[arg-type]  # it checks them
         for offer in (vocals, backing):
             offer.check(policy.max_upload_bytes)
+        await check_room(self._jobs_dir.parent, self._client.config.min_free_bytes)
         owner, guild_id = interaction.user.id, interaction.guild_id
         await check_hour(self._client.ledger, owner, guild_id, policy.merges_per_hour, now())
         errand = Errand(
@@ -147,7 +141,7 @@ class MergeDesk:
         swap: bool = False,
         stems: bool = False,
         words: str = "",
-    ) -> None:
+    ) -> bool:
         """Change a mash-up: its owner's in its place, for others as an answer of their own.
 
         Parameters
@@ -165,10 +159,15 @@ class MergeDesk:
         words
             What the change is, for the card.
 
+        Returns
+        -------
+        bool
+            Whether the mash-up is still known; if not, its buttons have ended.
+
         Raises
         ------
-        PipelineError
-            Why there is no new mash-up.
+        UserError
+            Why the order is not accepted; from then on, the desk itself answers.
         """
         check_permissions(interaction)
         check_place(interaction, self._client.policies.of(interaction.guild_id))
@@ -185,7 +184,8 @@ class MergeDesk:
         )
         mine = interaction.user.id == mashup.owner and not stems
         reply = Reply.to(interaction, before=remix_view(mashup) if mine else None)
-        await self._take(interaction, reply, errand, ())
+        work = await self._take(interaction, reply, errand, ())
+        return work.kept
 
     async def _take(
         self,
@@ -193,7 +193,7 @@ class MergeDesk:
         reply: Reply,
         errand: Errand,
         offers: tuple[Offer, ...],
-    ) -> None:
+    ) -> Work:
         """Admit an order, write it down, acknowledge it and carry it out."""
         address, client = reply.address, self._client
         policy = client.policies.of(address.guild_id)
@@ -204,61 +204,61 @@ class MergeDesk:
             limit_per_user=policy.merges_at_once,
             free_in_s=lambda jobs: client.estimates.first_end_s(client.queue, jobs),
         )
-        work = _Work(job=job, reply=reply, errand=errand, folder=self._jobs_dir / job.id)
-        async with self._until_answered(work):
-            entry = Entry(
-                id=job.id,
-                step=Step.ACCEPTED,
-                address=address,
-                errand=errand,
-                accepted_at=now(),
-            )
-            await client.ledger.accept(entry)
-            await reply.open(interaction)
-            if reply.address != address:
-                await client.ledger.redirect(job.id, reply.address)
-            await asyncio.to_thread(work.folder.mkdir, parents=True)
-            await self._carry_out(work, offers)
-
-    @asynccontextmanager
-    async def _until_answered(self, work: _Work) -> AsyncIterator[None]:
-        """Cross an order out, and delete its files, when the block ends.
-
-        Where the bot is going down and can go on later, both stay, and the person is told.
-        """
-        later = False
         try:
-            yield
-        except GoingDownError:
-            if not work.ready:
-                raise
-            later = True
-            await work.reply.show(render.RESTARTING)
-        except NotKeptError:
-            if work.errand.remix_of is not None:
-                await self._client.ledger.drop_mashup(work.errand.remix_of)
-                work.reply.expire()
-            raise
+            work = Work(job=job, reply=reply, errand=errand, folder=self._jobs_dir / job.id)
+            reply.be_known_by(job.id, functools.partial(self._endings.note_way, job.id))
+            await client.ledger.accept(
+                Entry(
+                    id=job.id,
+                    step=Step.ACCEPTED,
+                    address=address,
+                    errand=errand,
+                    accepted_at=now(),
+                )
+            )
+            doing = self._begin(work, interaction, offers)
+            await self._endings.see_through(work, doing, functools.partial(tell, interaction))
         finally:
-            self._client.queue.release(work.job)
-            if not later:
-                await delete(work.folder)
-                await self._client.ledger.close(work.job.id)
+            client.queue.release(job)
+        return work
 
-    async def _carry_out(self, work: _Work, offers: tuple[Offer, ...]) -> None:
+    async def _begin(
+        self, work: Work, interaction: discord.Interaction[VocalClient], offers: tuple[Offer, ...]
+    ) -> None:
+        """Acknowledge an order and carry it out."""
+        address = work.reply.address
+        await work.reply.open(interaction)
+        if work.reply.address != address:
+            await self._client.ledger.redirect(work.job.id, work.reply.address)
+        await asyncio.to_thread(work.folder.mkdir, parents=True)
+        await self._carry_out(work, offers)
+
+    async def _carry_out(self, work: Work, offers: tuple[Offer, ...]) -> None:
         """Get the songs, have them merged, and hand the mash-up over."""
         client, reply = self._client, work.reply
         result = await self._follow(work, self._have_it_made(work, offers))
         if work.job.began_at is not None:
             seconds = time.monotonic() - work.job.began_at
-            await client.estimates.record(work.errand.kind, seconds)
+            await is_written(client.estimates.record(work.errand.kind, seconds), "a run")
         mashup = await self._remember(work, result)
         has_buttons = client.policies.of(reply.address.guild_id).remix
-        await hand_over(reply, result, work.errand, work.folder, mashup if has_buttons else None)
-        if work.errand.keep and reply.address.guild_id is not None:
-            await self._keep_songs(work, result, reply.address.guild_id)
+        answer = Answer(result=result, mashup=mashup if has_buttons else None)
+        await self._endings.decide(work, answer)
+        await self._hand_over(work, result, answer.mashup)
 
-    async def _have_it_made(self, work: _Work, offers: tuple[Offer, ...]) -> MergeResult:
+    async def _hand_over(self, work: Work, result: MergeResult, mashup: Mashup | None) -> None:
+        """Deliver a mash-up, and keep its songs."""
+        errand, guild_id = work.errand, work.reply.address.guild_id
+        await self._endings.until_told(
+            work, lambda: hand_over(work.reply, result, errand, work.folder, mashup)
+        )
+        if errand.keep and guild_id is not None and not work.later:
+            try:
+                await self._keep_songs(work, result, guild_id)
+            except (OSError, sqlite3.Error) as error:  # no reason to take the mash-up back
+                log.warning("the songs of job %s are not kept: %s", work.job.id, error)
+
+    async def _have_it_made(self, work: Work, offers: tuple[Offer, ...]) -> MergeResult:
         ledger, errand = self._client.ledger, work.errand
         policy = self._client.policies.of(work.reply.address.guild_id)
         if offers:
@@ -288,7 +288,7 @@ class MergeDesk:
         )
         return await self._client.queue.run(work.job, task)
 
-    async def _follow(self, work: _Work, doing: Coroutine[Any, Any, MergeResult]) -> MergeResult:
+    async def _follow(self, work: Work, doing: Coroutine[Any, Any, MergeResult]) -> MergeResult:
         """Show how the work goes until it ends."""
         job, queue = work.job, self._client.queue
         view = progress_view(job.id)
@@ -307,7 +307,7 @@ class MergeDesk:
             raise job.called_off
         return task.result()
 
-    async def _remember(self, work: _Work, result: MergeResult) -> Mashup | None:
+    async def _remember(self, work: Work, result: MergeResult) -> Mashup | None:
         """Write down whose mash-up of which songs it is; /forget needs it without buttons, too."""
         errand, address = work.errand, work.reply.address
         if errand.stems:
@@ -321,10 +321,10 @@ class MergeDesk:
             made_at=now(),
             id=in_place or work.job.id,
         )
-        await self._client.ledger.keep_mashup(mashup)
-        return mashup
+        is_kept = await is_written(self._client.ledger.keep_mashup(mashup), "a mash-up")
+        return mashup if is_kept else None
 
-    async def _keep_songs(self, work: _Work, result: MergeResult, guild_id: int) -> None:
+    async def _keep_songs(self, work: Work, result: MergeResult, guild_id: int) -> None:
         """Put both songs into the server's library."""
         errand = work.errand
         for ordered, known, facts in zip(
@@ -354,30 +354,53 @@ class MergeDesk:
         return {entry.id for entry in await self._client.ledger.open_jobs()}
 
     async def _resume(self, entry: Entry) -> None:
-        before = None
-        if entry.address.in_place and entry.errand is not None and entry.errand.remix_of:
-            mashup = await self._client.ledger.mashup(entry.errand.remix_of)
-            before = remix_view(mashup) if mashup is not None else None
-        reply = Reply(self._client, entry.address, before=before)
-        await answered(self._go_on(entry, reply), reply.refuse, self._client.ledger)
-
-    async def _go_on(self, entry: Entry, reply: Reply) -> None:
-        errand, folder, queue = entry.errand, self._jobs_dir / entry.id, self._client.queue
-        if errand is None or not _is_ready(entry, folder):
-            await delete(folder)
-            await reply.refuse(_INTERRUPTED)
-            await self._client.ledger.close(entry.id)
+        address, errand, client = entry.address, entry.errand, self._client
+        try:
+            kind = errand.kind if errand is not None else "merge"
+            job = client.queue.readmit(address.user_id, address.guild_id, entry.id, kind=kind)
+        except GoingDownError:  # once more: the next start will do it
             return
-        owner, guild_id = entry.address.user_id, entry.address.guild_id
-        work = _Work(
-            job=queue.readmit(owner, guild_id, entry.id, kind=errand.kind),
-            reply=reply,
-            errand=errand,
-            folder=folder,
-            ready=True,
-        )
-        async with self._until_answered(work):
-            log.info("job %s goes on", entry.id)
+        try:
+            before = None
+            if address.in_place and errand is not None and errand.remix_of:
+                mashup = await client.ledger.mashup(errand.remix_of)
+                before = remix_view(mashup) if mashup is not None else None
+            reply = Reply(client, address, before=before)
+            reply.be_known_by(
+                entry.id,
+                functools.partial(self._endings.note_way, entry.id),
+                way=entry.way if entry.answer is not None else None,
+            )
+            work = Work(
+                job=job,
+                reply=reply,
+                errand=errand or _UNREADABLE,
+                folder=self._jobs_dir / entry.id,
+                ready=_is_ready(entry, self._jobs_dir / entry.id),
+            )
+            await self._endings.see_through(work, self._go_on(work, entry), reply.refuse)
+        finally:
+            client.queue.release(job)
+
+    async def _go_on(self, work: Work, entry: Entry) -> None:
+        """Do what is left of an order: all of it, or only to tell what came of it."""
+        answer = entry.answer
+        log.info("job %s goes on", entry.id)
+        if answer is not None:
+            work.job.state = JobState.ENDED  # there is nothing left to cancel
+        if answer is not None and answer.sentence:
+            sentence = answer.sentence
+            await self._endings.until_told(work, lambda: work.reply.refuse(sentence))
+        elif answer is not None and answer.result is not None:
+            if not answer.result.path.is_file():
+                return  # its files go when it was told, and its record could not be crossed out
+            await self._hand_over(work, answer.result, answer.mashup)
+        elif not work.ready:
+            raise StoppedTooSoonError(
+                "The bot was restarted before your songs were there.",
+                hint="Please merge them again, with /merge.",
+            )
+        else:
             await self._carry_out(work, ())
 
 

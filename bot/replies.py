@@ -6,23 +6,27 @@ with the answers of the one before.
 
 from __future__ import annotations
 
+import itertools
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 
-from bot.orders import Address
+from bot.orders import Address, Way
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
+UNKNOWN_INTERACTION = 10062
 TOO_LARGE = 40005
 ROOM_FOR_THE_CARD = 64 * 1024
 """Bytes of an upload that are kept free for the card and the form around a file."""
@@ -31,12 +35,22 @@ UNREACHABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
 """What it may raise to tell Discord something."""
 
 _HTTP_TOO_LARGE = 413
+_HTTP_TOO_MANY = 429
+_HTTP_THEIR_FAULT = 500
+_LOCAL = (FileNotFoundError, PermissionError)  # nothing was sent
+_GARBLED = (KeyError, TypeError, ValueError, AttributeError)  # as discord.py meets them
+_ACKNOWLEDGED_BY = 3  # attempts to acknowledge a request; there are 3 s for it
+_LOOKED_THROUGH = 50  # messages of a channel
 _GONE = (401, 404)  # the token has died after 15 minutes, or somebody deleted the reply
 _NOBODY = discord.AllowedMentions.none()
 
 
 class ResultTooLargeError(UserError):
     """Discord takes no file of this size here."""
+
+
+class GarbledAnswerError(aiohttp.ClientError):
+    """Discord answered what nobody understands; it may have done as it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +104,30 @@ class Reply:
         self._before = before
         self._shown = ""
         self._editable = True
+        self._way = Way.REPLY
+        self._unsure = False  # whether an attempt to answer may have got through
+        self._nonce: str | None = None
+        self._note: Callable[[Way], Awaitable[None]] | None = None
         self.address = address
+
+    def be_known_by(
+        self, nonce: str, note: Callable[[Way], Awaitable[None]], *, way: Way | None = None
+    ) -> None:
+        """Make sure that the answer is seen once, however often it has to be sent.
+
+        Parameters
+        ----------
+        nonce
+            What Discord knows new messages by: it drops a second one with the same, of at most
+            25 characters, for some minutes. Beyond these, the last messages are looked through.
+        note
+            Writes down how the answer is about to be sent.
+        way
+            How it was sent before a restart, which may have got through; None if it was not.
+        """
+        self._nonce, self._note = nonce, note
+        if way is not None:
+            self._way, self._unsure = way, True
 
     @classmethod
     def to(
@@ -120,16 +157,28 @@ class Reply:
         return reply
 
     async def open(self, interaction: discord.Interaction[Any]) -> None:
-        """Acknowledge the request, so that there are 15 minutes for the answer."""
-        try:
-            callback = await interaction.response.defer(thinking=not self.address.in_place)
-        except discord.HTTPException as error:
-            # The library repeats a request whose answer was lost; the first one counted.
-            if error.code != ALREADY_ACKNOWLEDGED:
-                raise
-            message_id = await _answer_of(interaction)
-        else:
-            message_id = callback.message_id if callback is not None else None
+        """Acknowledge the request, so that there are 15 minutes for the answer.
+
+        An acknowledgement whose answer is lost is sent again; the first one counts.
+        """
+        message_id = None
+        for attempt in range(1, _ACKNOWLEDGED_BY + 1):
+            try:
+                with _understanding():
+                    callback = await interaction.response.defer(thinking=not self.address.in_place)
+            except (aiohttp.ClientError, OSError) as error:
+                if attempt == _ACKNOWLEDGED_BY:
+                    raise
+                log.info("an acknowledgement is sent again: %s", error)
+            except discord.HTTPException as error:
+                repeated = attempt > 1 and error.code == UNKNOWN_INTERACTION
+                if error.code != ALREADY_ACKNOWLEDGED and not repeated:
+                    raise
+                message_id = await self._answer()
+                break
+            else:
+                message_id = callback.message_id if callback is not None else None
+                break
         if not self.address.in_place:
             self.address = replace(self.address, message_id=message_id)
 
@@ -158,12 +207,11 @@ class Reply:
             return
         await self.restore(self._before)
         try:
-            await self._webhook().send(sentence, ephemeral=True, allowed_mentions=_NOBODY)
+            with _understanding():
+                await self._webhook().send(sentence, ephemeral=True, allowed_mentions=_NOBODY)
         except UNREACHABLE as error:
             log.info("a refusal goes another way: %s", error)
-            await self._first_that_works(
-                Message(text=sentence), [self._to_channel, self._to_person]
-            )
+            await self._first_that_works(Message(text=sentence), Way.CHANNEL)
 
     def expire(self) -> None:
         """Give a message that was to be changed no buttons back: they have ended."""
@@ -182,35 +230,74 @@ class Reply:
     async def finish(self, message: Message) -> None:
         """Deliver the answer: as an edit, else as a message in the channel, else as a DM.
 
+        Called again after a fault that may pass, it goes on the way that it was on: what may have
+        got through is never sent another way, where it would be seen twice.
+
         Raises
         ------
         ResultTooLargeError
             A file is larger than what Discord takes here.
         discord.HTTPException, aiohttp.ClientError, OSError
-            None of the ways worked.
+            None of the ways worked; `may_pass` says whether to try again.
         """
-        ways: list[Callable[[Message], Awaitable[None]]] = [self._to_channel, self._to_person]
-        if self._can_edit:
-            ways.insert(0, self._in_the_answer)
-        await self._first_that_works(message, ways)
+        if self.address.message_id is None and not self.address.in_place and self._editable:
+            self.address = replace(self.address, message_id=await self._answer())
+        await self._first_that_works(message, self._way)
 
-    async def _first_that_works(
-        self, message: Message, ways: list[Callable[[Message], Awaitable[None]]]
-    ) -> None:
-        for is_last, way in zip([*([False] * (len(ways) - 1)), True], ways, strict=True):
+    async def _first_that_works(self, message: Message, first: Way) -> None:
+        closed: BaseException | None = None
+        for way in itertools.dropwhile(lambda one: one is not first, Way.__members__.values()):
+            if not self._is_open(way):
+                continue
+            await self._take(way)
             try:
-                await way(message)
+                with _understanding():
+                    await self._send(way, message)
             except UNREACHABLE as error:
                 if _is_too_large(error):
                     raise ResultTooLargeError(
                         "The mash-up is larger than what Discord takes here.",
                         hint="Try shorter songs.",
                     ) from error
-                if is_last:
+                if may_pass(error):
+                    self._unsure = True
                     raise
+                closed = error
                 log.info("an answer goes another way: %s", error)
             else:
                 return
+        assert closed is not None, "the last way is always open"
+        raise closed
+
+    def _is_open(self, way: Way) -> bool:
+        match way:
+            case Way.REPLY:
+                return self._can_edit
+            case Way.OWN:  # else people are told by a new message that it took a while
+                return self._unsure and None not in (
+                    self.address.message_id,
+                    self.address.channel_id,
+                )
+            case Way.CHANNEL:
+                return self.address.channel_id is not None
+        return True
+
+    async def _take(self, way: Way) -> None:
+        if way is not self._way:
+            self._way = way
+            if self._note is not None:
+                await self._note(way)
+
+    async def _send(self, way: Way, message: Message) -> None:
+        match way:
+            case Way.REPLY:
+                await self._in_the_answer(message)
+            case Way.OWN:
+                await self._in_our_message(message)
+            case Way.CHANNEL:
+                await self._to_channel(message)
+            case Way.PERSON:
+                await self._to_person(message)
 
     async def _in_the_answer(self, message: Message) -> None:
         await self._edit(
@@ -227,9 +314,35 @@ class Reply:
 
     async def _edit(self, **changes: Any) -> None:  # noqa: ANN401 - as discord.py takes them
         assert self.address.message_id is not None, "asked for by _can_edit"
-        await self._webhook().edit_message(
-            self.address.message_id, allowed_mentions=_NOBODY, **changes
+        with _understanding():
+            await self._webhook().edit_message(
+                self.address.message_id, allowed_mentions=_NOBODY, **changes
+            )
+
+    async def _in_our_message(self, message: Message) -> None:
+        address = self.address
+        assert address.channel_id is not None, "asked for by _is_open"
+        assert address.message_id is not None, "asked for by _is_open"
+        channel = self._client.get_partial_messageable(
+            address.channel_id, guild_id=address.guild_id
         )
+        await channel.get_partial_message(address.message_id).edit(
+            content=message.text or None,
+            embed=message.embed,
+            attachments=message.new_files(),
+            view=message.view,
+            allowed_mentions=_NOBODY,
+        )
+
+    async def _answer(self) -> int | None:
+        """Ask Discord for the message that the request was answered with, if there is one."""
+        answer: Any = "@original"  # Discord's name for it, where a number is expected
+        try:
+            with _understanding():
+                return (await self._webhook().fetch_message(answer)).id
+        except UNREACHABLE as error:
+            log.info("the answer to be edited is unknown: %s", error)
+            return None
 
     def _webhook(self) -> discord.Webhook:
         address = self.address
@@ -241,9 +354,7 @@ class Reply:
 
     async def _to_channel(self, message: Message) -> None:
         address = self.address
-        if address.channel_id is None:
-            await self._to_person(message)
-            return
+        assert address.channel_id is not None, "asked for by _is_open"
         channel = self._client.get_partial_messageable(
             address.channel_id, guild_id=address.guild_id
         )
@@ -255,17 +366,60 @@ class Reply:
                 fail_if_not_exists=False,
             )
         person = discord.Object(address.user_id)
-        await channel.send(
-            f"<@{address.user_id}> {message.text or 'Your mash-up is ready.'}",
+        await self._send_once(
+            channel,
+            message,
+            content=f"<@{address.user_id}> {message.text or 'Your mash-up is ready.'}",
+            reference=reference,
             allowed_mentions=discord.AllowedMentions(
                 everyone=False, roles=False, users=[person], replied_user=False
             ),
-            **_extras(message, reference),
         )
         if address.in_place:
             await self._tidy(content=None, view=self._before)
-        elif self._shown:
+        elif address.message_id is not None:
             await self._tidy(content="This took a while: the answer is further down.", view=None)
+
+    async def _send_once(
+        self,
+        channel: discord.abc.Messageable,
+        message: Message,
+        *,
+        content: str,
+        allowed_mentions: discord.AllowedMentions,
+        reference: discord.MessageReference | None = None,
+    ) -> None:
+        """Send a new message, unless an attempt of which nobody heard has got through."""
+        if self._unsure and await self._is_there(channel, message, content, reference):
+            return
+        extras = _extras(message, reference)
+        if self._nonce is not None:
+            extras["nonce"] = self._nonce
+        await channel.send(content, allowed_mentions=allowed_mentions, **extras)
+
+    async def _is_there(
+        self,
+        channel: discord.abc.Messageable,
+        message: Message,
+        content: str,
+        reference: discord.MessageReference | None,
+    ) -> bool:
+        """Look for a message that may have got through; Discord forgets nonces after minutes."""
+        since = datetime.fromtimestamp(self.address.opened_at, UTC)
+        names = [name for _, name in message.files]
+        to = reference.message_id if reference is not None else None
+        try:
+            with _understanding():
+                async for found in channel.history(after=since, limit=_LOOKED_THROUGH):
+                    if (
+                        found.content == content
+                        and [file.filename for file in found.attachments] == names
+                        and (found.reference.message_id if found.reference else None) == to
+                    ):
+                        return True
+        except UNREACHABLE as error:  # it may not read there: better twice than never
+            log.info("an earlier answer cannot be looked for: %s", error)
+        return False
 
     async def _tidy(self, **changes: Any) -> None:  # noqa: ANN401 - as discord.py takes them
         """Edit the message as one of the bot's own, once the token has died."""
@@ -276,26 +430,33 @@ class Reply:
             address.channel_id, guild_id=address.guild_id
         )
         try:
-            await channel.get_partial_message(address.message_id).edit(
-                allowed_mentions=_NOBODY, **changes
-            )
+            with _understanding():
+                await channel.get_partial_message(address.message_id).edit(
+                    allowed_mentions=_NOBODY, **changes
+                )
         except UNREACHABLE as error:
             log.info("an old message stays as it is: %s", error)
 
     async def _to_person(self, message: Message) -> None:
         channel = await self._client.create_dm(discord.Object(self.address.user_id))
-        await channel.send(
-            message.text or "Your mash-up is ready.", allowed_mentions=_NOBODY, **_extras(message)
-        )
+        content = message.text or "Your mash-up is ready."
+        await self._send_once(channel, message, content=content, allowed_mentions=_NOBODY)
 
 
-async def _answer_of(interaction: discord.Interaction[Any]) -> int | None:
-    """Ask Discord for the message that an interaction was answered with."""
+def may_pass(error: BaseException) -> bool:
+    """Return whether the same request may work later, or may have worked unheard."""
+    if isinstance(error, discord.HTTPException):
+        return error.status >= _HTTP_THEIR_FAULT or error.status == _HTTP_TOO_MANY
+    return not isinstance(error, _LOCAL)
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    """Turn what discord.py raises over an answer without sense into an error of the connection."""
     try:
-        return (await interaction.original_response()).id
-    except (*UNREACHABLE, discord.ClientException) as error:
-        log.info("the answer to be edited is unknown: %s", error)
-        return None
+        yield
+    except _GARBLED as error:
+        raise GarbledAnswerError(f"{type(error).__name__}: {error}") from error
 
 
 def _extras(message: Message, reference: discord.MessageReference | None = None) -> dict[str, Any]:

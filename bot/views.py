@@ -16,7 +16,7 @@ from bot.answers import guarded
 from bot.jobs import CalledOffError, JobState, cancelled
 from bot.remix import ACTIONS
 from bot.replies import UNREACHABLE
-from pipeline.errors import NotKeptError, UserError
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     import re
@@ -168,20 +168,17 @@ async def _make_anew(
     interaction: discord.Interaction[VocalClient], mashup: Mashup, change: Change
 ) -> None:
     with _one_at_a_time(mashup, interaction.user.id):
-        try:
-            await interaction.client.desk.remix(
-                interaction,
-                mashup,
-                change.recipe,
-                swap=change.swap,
-                stems=change.stems,
-                words=change.words,
-            )
-        except NotKeptError:
-            # Where the answer is a message of its own, this one still has its buttons.
-            if interaction.message is not None:
-                await _remove_buttons(interaction.message.edit(view=None))
-            raise
+        is_kept = await interaction.client.desk.remix(
+            interaction,
+            mashup,
+            change.recipe,
+            swap=change.swap,
+            stems=change.stems,
+            words=change.words,
+        )
+        # Where the answer is a message of its own, this one still has its buttons.
+        if not is_kept and interaction.message is not None:
+            await _remove_buttons(interaction.message.edit(view=None))
 
 
 async def _remove_buttons(editing: Awaitable[object]) -> None:

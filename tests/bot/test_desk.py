@@ -220,7 +220,6 @@ async def test_a_merge_without_its_songs_is_answered_after_a_restart(
     )
     assert scene.files() == []
     assert await scene.client.ledger.open_jobs() == []
-    assert len(scene.env.errors) == 1  # of the bot that was killed
 
 
 async def test_a_long_restart_is_answered_in_the_channel(scene: Scene, reborn: Any) -> None:

@@ -173,11 +173,7 @@ async def test_a_dead_token_sends_the_excerpt_to_the_channel(
     musical_client: VocalClient, discord_server: Discord
 ) -> None:
     dead = {"code": 50027, "message": "Invalid Webhook Token"}
-    discord_server.refusals += [
-        as_json(dead, status=401),
-        too_large(),
-        as_json(dead, status=401),
-    ]
+    discord_server.refusals += [as_json(dead, status=401), too_large()]
     await merge(musical_client, discord_server)
     *_, (method, path, body), (*tidied, news) = discord_server.requests
     assert tuple(tidied) == TIDIED
