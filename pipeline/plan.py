@@ -92,7 +92,7 @@ def make_plan(
         fits = _find_fits(vocals, backing, recipe, features)
         _refuse_beyond(len(fits), vocals, backing, recipe)
         fit = fits[recipe.take - 1]
-        plan = replace(_plan_on_beats(vocals, backing, recipe, fit), takes=fits)
+        plan = replace(_plan_on_beats(vocals, backing, recipe, fit, fits[0]), takes=fits)
         semitones = fit.semitones
     retuned = retuning(vocals.tuning, backing.tuning, recipe.key)
     return replace(
@@ -193,14 +193,22 @@ def _heard(layer: LayerPlan, source_s: float) -> float:
     return float(apply_warp(layer.warp, np.asarray([source_s]))[0])
 
 
-def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: Fit) -> Plan:
-    pace = VOICE_BEATS_PER_BACKING_BEAT[fit.pace]
+def _plan_on_beats(
+    vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: Fit, best: Fit
+) -> Plan:
     first_sung = _sung_downbeat(vocals)
-    match = _Match(pace=pace, start=fit.start + recipe.nudge - first_sung / pace)
-    of_beats, of_voice = _target_times(vocals, backing, match, recipe.tempo)
+
+    def match(start: int) -> _Match:
+        pace = VOICE_BEATS_PER_BACKING_BEAT[fit.pace]
+        return _Match(pace=pace, start=start - first_sung / pace)
+
+    of_beats, of_voice = _target_times(
+        vocals, backing, match(fit.start + recipe.nudge), recipe.tempo
+    )
+    _, of_best = _target_times(vocals, backing, match(best.start), recipe.tempo)
 
     backing_layer = _layer(backing, of_beats)
-    voice_layer = _layer(vocals, of_voice)
+    voice_layer = _shifted(_layer(vocals, of_best), vocals, of_voice) or _layer(vocals, of_voice)
     bpm = backing.grid.bpm * backing_layer.stretch
     outro = 2 * backing.grid.beats_per_bar * 60.0 / bpm
     voice_end = _heard(voice_layer, vocals.sung[-1][1] if vocals.sung else vocals.duration_s)
@@ -226,6 +234,20 @@ def _plan_on_beats(vocals: SongFacts, backing: SongFacts, recipe: Recipe, fit: F
             *reasons.length_warnings(vocals, backing, voice_end, backing_end),
         ),
     )
+
+
+def _shifted(layer: LayerPlan, song: SongFacts, target_s: Array) -> LayerPlan | None:
+    """Return a layer as a whole at another moment, if its beats fall on other output times so.
+
+    A voice that is only moved sounds the same, and need not be stretched again.
+    """
+    beats = np.asarray(song.grid.beats_s)
+    away = target_s - apply_warp(layer.warp, beats)
+    shift = float(away.max() + away.min()) / 2.0
+    if np.abs(away - shift).max() > 2.0 * WARP_TOLERANCE_S:
+        return None
+    moved = tuple(time_s + shift for time_s in layer.warp.target_s)
+    return replace(layer, warp=replace(layer.warp, target_s=moved))
 
 
 def _nothing_heard(vocals: SongFacts, backing: SongFacts, recipe: Recipe) -> RecipeError:
