@@ -3,7 +3,7 @@
 decode -> separate -> track beats on the full mixes -> find keys -> plan -> clean and warp -> level
 -> mix -> encode, and then measure the file as it is delivered. Up to the plan the two songs are
 worked on side by side, then voices and bands are. What was worked out before comes out of the
-cache: the stems of a song, the aligned layers of two, or the very mash-up.
+cache: the stems of a song, stretched stems, what was decided, or the very mash-up.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def merge(
     cache: Cache | None = None,
     aside: Aside | None = None,
     on_progress: OnProgress = lambda _: None,
+    on_length: Callable[[float], None] = lambda _: None,
 ) -> MergeResult:
     """Sing one song over another.
 
@@ -121,6 +122,9 @@ def merge(
         the other here.
     on_progress
         Told the stage and the share of the whole that is done, by any thread, one at a time.
+    on_length
+        Told how long the songs are together, in seconds, as soon as they were read; not at all
+        where they need not be.
 
     Returns
     -------
@@ -167,6 +171,8 @@ def merge(
         complete = finished is not None and not stems
         aligned = None if complete else recall_aligned(desk.cache, order)
         recordings = () if complete or aligned else _read(files, desk, on_fraction)
+        if recordings:
+            on_length(sum(recording.length_s for recording in recordings))
     if finished is not None and not stems:
         result, _ = finished
     else:

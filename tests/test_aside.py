@@ -16,9 +16,12 @@ import pytest
 
 from pipeline.aside import Aside, AsideError
 from pipeline.errors import Cancelled
-from pipeline.tapes import in_memory, on_disk
+from pipeline.layers import Layers, layer_of
+from pipeline.picture import draw_card
+from pipeline.tapes import Moved, in_memory, on_disk
 from pipeline.types import SAMPLE_RATE, LayerPlan, WarpMap
 from pipeline.warp import Piece, render_piece, warp
+from tests.test_picture import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,3 +237,20 @@ os._exit(0)
     assert same_group == "True"
     assert has_ended(int(pid))
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("start", [0, -4410, 4410])
+def test_a_card_drawn_aside_is_the_same(
+    aside: Aside, blank: Blank, stem: Signal, tmp_path: Path, start: int
+) -> None:
+    voice = layer_of(Moved(sound=stem, start=start, length=stem.shape[1])) * 0.5
+    layers = Layers(vocals=voice, backing=layer_of(stem))
+    here = draw_card(outcome(), layers, tmp_path / "here.png")
+    there = aside.draw(outcome(), layers, tmp_path / "there.png", blank=blank)
+    assert there.read_bytes() == here.read_bytes()
+
+
+def test_a_card_of_signals_in_memory_is_drawn_here(aside: Aside, tmp_path: Path) -> None:
+    layer = layer_of(tone(3.0))
+    path = aside.draw(outcome(), Layers(vocals=layer, backing=layer), tmp_path / "card.png")
+    assert path.read_bytes()[:4] == b"\x89PNG"

@@ -21,6 +21,7 @@ from pipeline.loudness import (
     true_peak_dbtp,
     vocals_to_backing_lu,
 )
+from pipeline.meters import PeakMeter
 from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 from tests.songs import short_song, sine
@@ -229,3 +230,17 @@ def test_what_sounds_is_judged_by_its_own_loud_passages() -> None:
     assert sounding(levels).tolist() == [False, False, True, True, True, True, True]
     assert not sounding(np.full(10, -70.0)).any()
     assert sounding(np.zeros(0)).shape == (0,)
+
+
+def test_peaks_that_do_not_matter_are_bounded_and_the_others_exact() -> None:
+    rng = np.random.default_rng(3)
+    samples = rng.normal(0.0, 0.1, (2, 3 * SAMPLE_RATE)).astype(np.float32)
+    samples *= np.linspace(0.0, 1.0, samples.shape[1], dtype=np.float32)
+    _, exact = measure_with_peaks(blocks(samples))
+    _, rough = measure_with_peaks(blocks(samples), PeakMeter(0.3))
+    assert np.all(rough >= exact - 1e-6)
+    assert np.all(rough[exact > 0.3] == pytest.approx(exact[exact > 0.3], rel=1e-5))
+    assert np.all(rough[exact <= 0.3] <= 0.31)
+    assert np.any(rough != exact)
+    _, highest = measure_with_peaks(blocks(samples), PeakMeter(rising=True))
+    assert highest.max() == pytest.approx(exact.max(), rel=1e-5)

@@ -250,3 +250,31 @@ def test_layers_in_another_format(kitchen: Kitchen, format_: str, limit: int | N
     for path in made.stems.values():
         assert sf.info(path).duration == pytest.approx(made.plan.length_s, abs=0.1)
         assert (path.stat().st_size <= (limit or 10**9)) == lossy
+
+
+def test_layers_of_a_finished_mash_up_are_written_without_it_being_made_again(
+    kitchen: Kitchen,
+) -> None:
+    first = kitchen.merge()
+    made = kitchen.merge(stems=True)
+    assert stages(made) == {"decode", "level", "mix", "encode"}
+    assert made.path.read_bytes() == first.path.read_bytes()
+    layers = [sound(made.stems[name]) for name in ("vocals", "backing")]
+    np.testing.assert_allclose(layers[0] + layers[1], sound(first.path), atol=3 * 2.0**-23)
+
+
+def test_layers_as_files_are_not_kept(kitchen: Kitchen) -> None:
+    with_layers = kitchen.merge(stems=True)
+    again = kitchen.merge()
+    assert again.stems == {}
+    assert stages(again) == {"decode"}
+    assert again.path.read_bytes() == with_layers.path.read_bytes()
+
+
+@pytest.mark.parametrize("recipe", [Recipe(nudge=1), Recipe(nudge=-1, balance=3.0)], ids=str)
+def test_another_moment_stretches_nothing(
+    kitchen: Kitchen, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen.merge()
+    monkeypatch.delattr("pipeline.parts.Part.make")
+    assert kitchen.merge(recipe).plan.length_s > 3.0
