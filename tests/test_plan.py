@@ -571,3 +571,18 @@ def test_a_shout_is_not_taken_for_the_first_phrase() -> None:
     # Where there is nothing longer, the shouts are the song.
     only = make_plan(replace(song, sung=((16.1, 16.7),)), song, Recipe())
     assert only.vocals.warp == plans[0].vocals.warp
+
+
+def test_a_nudge_moves_the_voice_as_a_whole() -> None:
+    jitter = np.random.default_rng(0).uniform(-0.002, 0.002, 400)
+    beats = tuple((np.arange(400) * 0.5 + 0.2 + jitter).tolist())
+    grid = BeatGrid(beats_s=beats, downbeats_s=beats[::4], bpm=120.0, confidence=1.0)
+    backing = song_facts(grid, 200.0)
+    voice = song_facts(steady_grid(118, 198.0), 198.0, sung=((8.0, 190.0),))
+    plans = [make_plan(voice, backing, Recipe(nudge=nudge)) for nudge in (0, 1, 4)]
+    maps = [plan.vocals.warp for plan in plans]
+    for warp, nudge in zip(maps, (0, 1, 4), strict=True):
+        assert warp.source_s == maps[0].source_s
+        steps = np.subtract(warp.target_s, maps[0].target_s)
+        assert steps == pytest.approx(np.full(len(steps), nudge * 60.0 / plans[0].bpm), abs=0.01)
+        assert np.ptp(steps) < 1e-9
