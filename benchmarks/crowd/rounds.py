@@ -133,6 +133,10 @@ class Outcome:
     complaints: Sequence[str]
 
 
+class NoBotError(Exception):
+    """The bot ended before it had connected; says what its log has."""
+
+
 async def run(crowd: Crowd, folder: Path) -> Outcome:
     """Start a bot in an empty folder, let the crowd press, and stop it."""
     log = folder / "log"
@@ -152,8 +156,10 @@ async def run(crowd: Crowd, folder: Path) -> Outcome:
                 stderr=file,
             )
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await discord.ready.wait()
+            ended, ready = (asyncio.ensure_future(on) for on in (bot.wait(), discord.ready.wait()))
+            await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                raise NoBotError(log.read_text(encoding="utf-8"))
             await asyncio.sleep(_SETTLE_S)
             jobs_dir = folder / "data" / "jobs"
             rounds = [
