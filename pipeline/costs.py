@@ -7,6 +7,7 @@ None of these bounds asks what time it is: the same file is refused on every mac
 from __future__ import annotations
 
 import ctypes
+import errno
 import time
 from typing import IO, TYPE_CHECKING
 
@@ -88,8 +89,11 @@ class Metered:
         return b"" if self._spent else self._file.read(size)
 
     def seek(self, offset: int, whence: int) -> int:
-        """Go to a place in the file."""
-        return self._file.seek(offset, whence)
+        """Go to a place in the file; where there is none, a negative number says so to FFmpeg."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError:  # before the start
+            return -errno.EINVAL
 
     def tell(self) -> int:
         """Return the place in the file."""

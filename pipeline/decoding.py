@@ -45,6 +45,7 @@ _SILENCE_DBFS = -60.0
 _AUDIBLE_S = 1.0  # with less sound than this above the line, a song counts as silent
 _REPORT_EVERY = 5 * SAMPLE_RATE
 _DAMAGED_SHARE = 0.1
+_LARGEST_SAMPLE = 1e6  # 120 dB above full scale; some programs put full scale at 32 768
 _MOST_FORMS = 100  # changes of form need new filters each; a stream of an evening has some dozens
 
 
@@ -296,10 +297,9 @@ def _gathered(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
 
 
 def _numbers(block: Signal) -> Signal:
-    # Floating-point files may hold what is no number, and one would spread.
-    if np.isfinite(block).all():
-        return block
-    return np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+    # Floating-point files may hold what is no number, or too large a one, and either would spread.
+    usable = np.abs(block) <= _LARGEST_SAMPLE  # what is no number is not either
+    return block if usable.all() else np.where(usable, block, np.float32(0.0))
 
 
 def _at_our_rate(blocks: Iterator[Signal], rate_hz: int) -> Iterator[Signal]:

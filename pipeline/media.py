@@ -120,6 +120,8 @@ def packets(
             packet = next(found, None)
         except av.FFmpegError:  # the container breaks off here: what came before is used
             return
+        except IndexError:  # at the end PyAV may ask for streams that began after it had looked
+            return
         if packet is None:
             return
         carried.add(packet, shown)
