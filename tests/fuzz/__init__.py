@@ -1,0 +1,1 @@
+"""Mutated audio files, read in processes that may die of them: ``python -m tests.fuzz``."""
