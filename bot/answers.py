@@ -124,6 +124,8 @@ def guarded(
         **kwargs: Rest.kwargs,
     ) -> None:
         client = interaction.client
+        if not client.is_new(interaction):
+            return
         client.serve(asyncio.current_task())
         await answered(
             callback(self, interaction, *args, **kwargs),

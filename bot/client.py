@@ -54,6 +54,9 @@ DATABASE = "vocal.sqlite3"
 REHEARSALS = "rehearsals"
 """The folder in the bot's directory for what workers do ahead of their first job."""
 
+_SEEN_AT_MOST = 1000
+_FIRST = "came first"
+
 GOODBYE_S = 10.0
 """How long a stopping bot takes to tell the people who wait, in seconds."""
 
@@ -61,8 +64,13 @@ GOODBYE_S = 10.0
 class Tree(app_commands.CommandTree["VocalClient"]):
     """The commands, and the one place where an error becomes an answer."""
 
-    async def interaction_check(self, _interaction: discord.Interaction[VocalClient], /) -> bool:
-        """Remember who is being served, so that a stopping bot can wait for their answers."""
+    async def interaction_check(self, interaction: discord.Interaction[VocalClient], /) -> bool:
+        """Remember who is being served, so that a stopping bot can wait for their answers.
+
+        What comes a second time is not served again.
+        """
+        if not self.client.is_new(interaction):
+            return False
         self.client.serve(asyncio.current_task())
         return True
 
@@ -107,6 +115,7 @@ class VocalClient(discord.Client):
         self.config = config
         self.tree = Tree(self)
         self._served: set[asyncio.Task[Any]] = set()
+        self._seen: dict[int, None] = {}
         self.workers = _merging_workers(config) if workers is None else workers
         self.queue: JobQueue[MergeTask, MergeResult] = JobQueue(
             self.workers,
@@ -159,6 +168,22 @@ class VocalClient(discord.Client):
         if task is not None:
             self._served.add(task)
             task.add_done_callback(self._served.discard)
+
+    def is_new(self, interaction: discord.Interaction[Any]) -> bool:
+        """Return whether an interaction came for the first time.
+
+        Discord may send one again when the bot resumes its session after a broken connection.
+        """
+        if interaction.extras.get(_FIRST):
+            return True
+        if interaction.id in self._seen:
+            log.info("an interaction came twice and is answered once")
+            return False
+        self._seen[interaction.id] = None
+        if len(self._seen) > _SEEN_AT_MOST:
+            del self._seen[next(iter(self._seen))]
+        interaction.extras[_FIRST] = True
+        return True
 
     async def setup_hook(self) -> None:
         """Open the books, clear away what a killed run left, and go on with what it had accepted.
@@ -237,7 +262,8 @@ class VocalClient(discord.Client):
 
     async def on_interaction(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Answer a form that was sent; all else is answered by whatever it was made with."""
-        await answer_form(interaction)
+        if interaction.type is not discord.InteractionType.modal_submit or self.is_new(interaction):
+            await answer_form(interaction)
 
     async def on_ready(self) -> None:
         """Say that the bot is there."""

@@ -170,6 +170,9 @@ class Reply:
                 if attempt == _ACKNOWLEDGED_BY:
                     raise
                 log.info("an acknowledgement is sent again: %s", error)
+            except discord.InteractionResponded:  # by the one before, whose answer was garbled
+                message_id = await self._answer()
+                break
             except discord.HTTPException as error:
                 repeated = attempt > 1 and error.code == UNKNOWN_INTERACTION
                 if error.code != ALREADY_ACKNOWLEDGED and not repeated:

@@ -7,7 +7,7 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -125,6 +125,9 @@ class Discord:
         return web.Response(body=self.songs[request.match_info["name"]])
 
 
+Some = TypeVar("Some", bound=Discord)
+
+
 def as_json(value: Any, *, status: int = 200) -> web.Response:
     # discord.py compares the whole header: a charset would make it plain text.
     return web.Response(
@@ -239,7 +242,13 @@ def a_press(sent: dict[str, Any], action: str) -> dict[str, Any]:
 @asynccontextmanager
 async def running_discord() -> AsyncIterator[Discord]:
     """Run the server on a free port."""
-    discord = Discord()
+    async with running(Discord()) as discord:
+        yield discord
+
+
+@asynccontextmanager
+async def running(discord: Some) -> AsyncIterator[Some]:
+    """Run a server of any kind on a free port."""
     app = web.Application(client_max_size=64 * 1024**2)
     app.router.add_get("/cdn/{name}", discord.attachment)
     app.router.add_get("/", discord.gateway)

@@ -95,7 +95,8 @@ async def test_merge(client: VocalClient, discord_server: Discord, place: Place)
 @everywhere
 async def test_menus(client: VocalClient, discord_server: Discord, place: Place) -> None:
     url = discord_server.url
-    await deliver(client, discord_server, place(events.menu(url, "Use as backing", BACKING)))
+    first = events.menu(url, "Use as backing", BACKING) | {"id": "10"}
+    await deliver(client, discord_server, place(first))
     (_, _, acknowledged), (_, _, answer) = discord_server.requests
     assert acknowledged == {"type": 5, "data": {"flags": 64}}
     assert answer["content"].startswith("Got **band.wav** for the backing.")
@@ -110,7 +111,7 @@ async def test_menus(client: VocalClient, discord_server: Discord, place: Place)
 async def test_a_song_waits_in_one_place(client: VocalClient, discord_server: Discord) -> None:
     url = discord_server.url
     first = events.menu(url, "Use as backing", BACKING)
-    second = events.menu(url, "Use as vocals", VOCALS)
+    second = events.menu(url, "Use as vocals", VOCALS) | {"id": "10"}
     await deliver(client, discord_server, events.in_a_group(first))
     await deliver(client, discord_server, events.in_a_server_without_the_bot(second))
     assert discord_server.uploads == []
