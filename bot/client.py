@@ -21,6 +21,7 @@ from bot.answers import answer_error
 from bot.care import add_care
 from bot.commands import add_commands
 from bot.config import ConfigError
+from bot.confinement import Limits
 from bot.desk import MergeDesk
 from bot.estimates import Estimates
 from bot.files import claim, delete_orphans, http_fetch
@@ -32,9 +33,17 @@ from bot.library_commands import add_library_commands
 from bot.menus import add_menus
 from bot.picks import Picks
 from bot.policy import Policies
+from bot.reach import confine
+from bot.serving import Setup
 from bot.settings import add_settings
 from bot.store import Store
-from bot.tasks import MergerSettings, Rehearsal, make_merger
+from bot.tasks import (
+    MergerSettings,
+    Rehearsal,
+    clean_up,
+    largest_file,
+    make_merger,
+)
 from bot.workers import Worker
 
 if TYPE_CHECKING:
@@ -56,6 +65,9 @@ REHEARSALS = "rehearsals"
 
 _SEEN_AT_MOST = 1000
 _FIRST = "came first"
+
+COMPILED = "compiled"
+"""The folder in the bot's directory for what libraries compile and find out, once for all workers."""
 
 GOODBYE_S = 10.0
 """How long a stopping bot takes to tell the people who wait, in seconds."""
@@ -303,6 +315,7 @@ class VocalClient(discord.Client):
 
 
 def _merging_workers(config: Config) -> list[Worker[MergeTask | Rehearsal, MergeResult]]:
+    data_dir = config.data_dir.absolute()
     settings = MergerSettings(
         model_dir=config.model_dir.absolute(),
         model_location=config.model_location,
@@ -310,10 +323,27 @@ def _merging_workers(config: Config) -> list[Worker[MergeTask | Rehearsal, Merge
         cache_dir=config.cache_dir.absolute(),
         cache_bytes=config.cache_bytes,
         log_level=config.log_level,
+        longest_s=config.max_song_s,
+        folders=(data_dir / "jobs", data_dir / REHEARSALS, data_dir / COMPILED),
     )
-    rehearsal = Rehearsal(folder=config.data_dir.absolute() / REHEARSALS)
-    make_work = functools.partial(make_merger, settings)
-    return [Worker(make_work, rehearsal=rehearsal) for _ in range(config.workers)]
+    limits = Limits(
+        memory_bytes=config.worker_memory_bytes,
+        cpu_s=2 * config.job_timeout_s,  # as if two cores were busy all the time
+        file_bytes=largest_file(config.max_song_s),
+    )
+    workers = []
+    for number in range(config.workers):
+        scratch = data_dir / REHEARSALS / str(number)
+        worker: Worker[MergeTask | Rehearsal, MergeResult] = Worker(
+            functools.partial(make_merger, settings),
+            rehearsal=Rehearsal(folder=scratch),
+            setup=Setup(
+                limits=limits, confine=functools.partial(confine, settings), scratch=scratch
+            ),
+            clean_up=clean_up,
+        )
+        workers.append(worker)
+    return workers
 
 
 async def serve(client: VocalClient, token: str) -> None:

@@ -52,6 +52,8 @@ class Config:
         full.
     workers
         How many merges run at the same time, each in its own process.
+    worker_memory_bytes
+        The most memory that one of these processes may take for itself.
     max_song_s
         Longest song in seconds.
     max_upload_bytes
@@ -76,6 +78,7 @@ class Config:
     library_bytes: int
     min_free_bytes: int
     workers: int
+    worker_memory_bytes: int
     max_song_s: float
     max_upload_bytes: int
     queue_limit: int
@@ -157,6 +160,7 @@ def read_config(variables: Mapping[str, str]) -> Config:
         library_bytes=MIB * read.number("LIBRARY_MB", 2048, 0, 1_000_000),
         min_free_bytes=MIB * read.number("MIN_FREE_MB", 2048, 0, 1_000_000),
         workers=read.number("WORKERS", 1, 1, 16),
+        worker_memory_bytes=MIB * read.number("WORKER_MEMORY_MB", 4096, 1024, 1_000_000),
         max_song_s=60.0 * read.number("MAX_SONG_MINUTES", 15, 1, 120),
         max_upload_bytes=MIB * read.number("MAX_UPLOAD_MB", 100, 1, 500),
         queue_limit=read.number("QUEUE_LIMIT", 20, 1, 1000),

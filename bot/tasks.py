@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
+from bot.serving import Teller
 from pipeline.errors import Cancelled, NoBackingError, NoVoiceError
 from pipeline.recipe import Recipe
 from pipeline.types import Progress, Stage
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.separate import Separator
+    from pipeline.separate.weights import ModelSource
     from pipeline.types import KnownSong, MergeResult, OnFraction, OnProgress
 
     MakeSeparator: TypeAlias = Callable[[str, OnFraction], Separator]
@@ -86,6 +90,11 @@ class MergerSettings:
         Where what was found out about songs is kept, and the most it may take up; 0 keeps nothing.
     log_level
         How much the worker logs.
+    longest_s
+        Longest song that this bot takes in any server, in seconds.
+    folders
+        Where the worker reads and writes besides; in the last of them, libraries keep what they
+        have found out about the machine.
     """
 
     model_dir: Path
@@ -94,6 +103,16 @@ class MergerSettings:
     cache_dir: Path
     cache_bytes: int
     log_level: str
+    longest_s: float = 900.0
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def source(self) -> ModelSource:
+        """Where Spleeter's weights come from."""
+        from pipeline.separate.weights import ModelSource  # noqa: PLC0415 - only workers need it
+
+        source = ModelSource(directory=self.model_dir)
+        return replace(source, location=self.model_location) if self.model_location else source
 
 
 class SeparatorShelf:
@@ -145,14 +164,10 @@ class Merger:
         from pipeline.aside import Aside  # noqa: PLC0415 - see above
         from pipeline.cache import Cache  # noqa: PLC0415 - see above
         from pipeline.separate.choose import make_separator  # noqa: PLC0415 - see above
-        from pipeline.separate.weights import (  # noqa: PLC0415 - see above
-            ModelSource,
-            find_weights,
-        )
+        from pipeline.separate.weights import find_weights  # noqa: PLC0415 - see above
 
-        source = ModelSource(directory=settings.model_dir)
-        if settings.model_location:
-            source = replace(source, location=settings.model_location)
+        source = settings.source
+        self._longest_s = settings.longest_s
         self._default = settings.separator
         self._merge = merge.merge
         self._aside = Aside()
@@ -197,7 +212,13 @@ class Merger:
             cache=self._cache,
             aside=self._aside,
             on_progress=on_progress,
+            on_length=lambda seconds: self._tell_size(seconds, on_progress),
         )
+
+    def _tell_size(self, seconds: float, on_progress: OnProgress) -> None:
+        """Tell how large a task is: as large as its songs are long."""
+        if isinstance(on_progress, Teller):
+            on_progress.size(seconds / (2 * self._longest_s))
 
     def _rehearse(self, task: Rehearsal, on_progress: OnProgress) -> MergeResult:
         """Compose two songs of a few seconds and merge them; the files are gone afterwards."""
@@ -229,6 +250,27 @@ def make_merger(settings: MergerSettings) -> Merger:
     """Return what merges; called once in each worker."""
     logging.basicConfig(level=settings.log_level)
     return Merger(settings)
+
+
+def clean_up(task: MergeTask | Rehearsal) -> None:
+    """Delete what a task has left in its folder: everything but the songs that it is given."""
+    songs = () if isinstance(task, Rehearsal) else (task.vocals, task.backing)
+    folder = task.folder if isinstance(task, Rehearsal) else task.out_dir
+    with suppress(FileNotFoundError):  # nothing was left, not even the folder
+        for path in folder.iterdir():
+            if path in songs:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def largest_file(longest_s: float) -> int:
+    """Return how large a file a merge may have to write, in bytes, where songs are so long."""
+    from_a_song = 8 * 44_100 * longest_s  # float32 stereo, on its way through the stages
+    # A signal is given half as much again where a file's header understates its length.
+    return max(1 << 30, round(2 * from_a_song))
 
 
 def _two_songs(folder: Path) -> tuple[Path, Path]:

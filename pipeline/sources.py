@@ -139,6 +139,12 @@ class Recording:
     sound: Song | Stems
     findings: Findings | None
 
+    @property
+    def length_s(self) -> float:
+        """How long it is, in seconds."""
+        signal = self.sound.vocals if isinstance(self.sound, Stems) else self.sound.samples
+        return signal.shape[1] / SAMPLE_RATE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Beats:

@@ -18,6 +18,7 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert (config.cache_dir, config.cache_bytes) == (Path("data/cache"), 4096 * 1024**2)
     assert config.library_bytes == 2048 * 1024**2
     assert (config.separator, config.workers, config.model_location) == ("auto", 1, "")
+    assert config.worker_memory_bytes == 4096 * 1024**2
     assert (config.max_song_s, config.max_upload_bytes) == (900.0, 100 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (20, 2, 1200.0)
     assert (config.log_level, config.dev_guild_id) == ("INFO", None)
@@ -35,6 +36,7 @@ def test_every_variable_is_read() -> None:
             "CACHE_MB": "0",
             "LIBRARY_MB": "300",
             "WORKERS": "2",
+            "WORKER_MEMORY_MB": "2000",
             "MAX_SONG_MINUTES": "5",
             "MAX_UPLOAD_MB": "50",
             "QUEUE_LIMIT": "7",
@@ -49,7 +51,8 @@ def test_every_variable_is_read() -> None:
     assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
     assert (config.cache_dir, config.cache_bytes) == (Path("/var/cache/vocal"), 0)
     assert config.library_bytes == 300 * 1024**2
-    assert (config.workers, config.max_song_s, config.max_upload_bytes) == (2, 300.0, 50 * 1024**2)
+    assert (config.workers, config.worker_memory_bytes) == (2, 2000 * 1024**2)
+    assert (config.max_song_s, config.max_upload_bytes) == (300.0, 50 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (7, 3, 240.0)
     assert (config.log_level, config.dev_guild_id) == ("DEBUG", 123456789012345678)
 
@@ -58,6 +61,7 @@ def test_every_variable_is_read() -> None:
     ("name", "value"),
     [
         ("WORKERS", "0"),
+        ("WORKER_MEMORY_MB", "1023"),
         ("WORKERS", "17"),
         ("WORKERS", "two"),
         ("WORKERS", "-1"),
