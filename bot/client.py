@@ -67,7 +67,7 @@ _SEEN_AT_MOST = 1000
 _FIRST = "came first"
 
 COMPILED = "compiled"
-"""The folder in the bot's directory for what libraries compile and find out, once for all workers."""
+"""The folder in the bot's directory for what libraries compile once, and what fonts there are."""
 
 GOODBYE_S = 10.0
 """How long a stopping bot takes to tell the people who wait, in seconds."""
