@@ -229,7 +229,8 @@ class MergeDesk:
         address = work.reply.address
         await work.reply.open(interaction)
         if work.reply.address != address:
-            await self._client.ledger.redirect(work.job.id, work.reply.address)
+            redirecting = self._client.ledger.redirect(work.job.id, work.reply.address)
+            await is_written(redirecting, "the message that an answer goes to")
         await asyncio.to_thread(work.folder.mkdir, parents=True)
         await self._carry_out(work, offers)
 
@@ -272,8 +273,7 @@ class MergeDesk:
                 backing=replace(errand.backing, file=files[1].name),
             )
         if not work.ready:
-            await ledger.ready(work.job.id, errand)
-            work.ready = True
+            work.ready = await is_written(ledger.ready(work.job.id, errand), "that songs are there")
         task = MergeTask(
             vocals=_source(errand.vocals, work.folder),
             backing=_source(errand.backing, work.folder),
