@@ -20,6 +20,8 @@ _NICE = 5
 _FIRST_TO_GO = "500"  # of 1000: when memory runs out, the kernel takes a worker, not the bot
 _SET_NO_NEW_PRIVS = 38  # PR_SET_NO_NEW_PRIVS of linux/prctl.h
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of linux/sched.h
+_CAP_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3 of linux/capability.h
+_CAPS_OVER_FILES = 0b11111  # CAP_CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _FSETID
 _PROCESSES = Path("/proc")
 
 
@@ -114,6 +116,33 @@ def _prctl(option: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def drop_capabilities() -> None:
+    """Keep of root's powers, where the bot runs as root, those over the files of its folders.
+
+    Root could look into the bot, whatever else is forbidden. Other users have no powers to lose.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, data = _CapHeader(_CAP_VERSION, 0), (_CapData * 2)()
+    if libc.capget(ctypes.byref(header), data):
+        raise OSError(ctypes.get_errno(), "capget")
+    kept = data[0].permitted & _CAPS_OVER_FILES
+    data[0], data[1] = _CapData(kept, kept, 0), _CapData(0, 0, 0)
+    if libc.capset(ctypes.byref(header), data):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def leave_network() -> bool:
     """Move to a network of one's own, with nobody in it; False where the system does not allow it.
 
@@ -123,13 +152,12 @@ def leave_network() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_NET) == 0:  # root
         return True
-    if libc.unshare(_NEW_USER | _NEW_NET):
+    if uid == 0 or libc.unshare(_NEW_USER | _NEW_NET):
         return False
-    # Among users of its own it is whom it was before, and nobody else is there.
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{uid} {uid} 1"),
-        ("gid_map", f"{gid} {gid} 1"),
-    ):
-        Path("/proc/self", name).write_text(text, encoding="ascii")
+    # Among users of its own it is called what it was before. Where that is not allowed it has no
+    # name, but the same files.
+    maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
+    with contextlib.suppress(OSError):
+        for name, text in maps.items():
+            Path("/proc/self", name).write_text(text, encoding="ascii")
     return True

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.confinement import keep_to_itself, leave_network
+from bot.confinement import drop_capabilities, keep_to_itself, leave_network
 from bot.landlock import restrict
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def confine(settings: MergerSettings) -> None:
     # Weights that are not there are fetched when somebody asks for them.
     if find_weights(settings.source) is not None and not leave_network():
         log.info("the system does not let a worker leave the network")
+    drop_capabilities()
     if settings.folders:
         writable = [*settings.folders, settings.cache_dir, settings.model_dir]
         for folder in writable:

@@ -20,6 +20,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -36,6 +37,7 @@ from bot.deaths import (
     stuck,
     too_slow,
 )
+from bot.letters import receive
 from bot.serving import (
     Answer,
     Gauges,
@@ -62,6 +64,8 @@ log = logging.getLogger(__name__)
 
 LEAST_S = 300.0
 """Seconds that every task has, and for which it may give no sign of life."""
+
+_NO_ANSWER = (EOFError, OSError, pickle.UnpicklingError)
 
 _LOOK_S = 1.0  # how often a task is looked after
 
@@ -222,7 +226,7 @@ class Worker(Generic[Task, Answer]):
             self._busy = True
             async with self._looked_after(deadline):
                 return await self._exchange(pipe, task)
-        except (EOFError, ConnectionError) as error:
+        except _NO_ANSWER as error:
             raise await self._obituary(kills) from error
 
     @asynccontextmanager
@@ -277,10 +281,8 @@ class Worker(Generic[Task, Answer]):
             pipe = await asyncio.to_thread(self._started, self._rehearsal)
             if self._rehearsal is not None:
                 error = (await self._exchange(pipe, self._rehearsal)).error
-        except (EOFError, ConnectionError):
+        except _NO_ANSWER:
             error = await self._obituary(kills)
-        except OSError as no_process:
-            error = no_process
         if isinstance(error, WorkerStartError):
             await asyncio.to_thread(self._kill)
         if error is not None and not isinstance(error, Cancelled) and not self._stopped:
@@ -342,7 +344,7 @@ class Worker(Generic[Task, Answer]):
             await readable.wait()
         finally:
             loop.remove_reader(pipe.fileno())
-        outcome: Outcome = await asyncio.to_thread(pipe.recv)
+        outcome: Outcome = await asyncio.to_thread(receive, pipe)
         return outcome
 
     async def _call_off(self) -> None:
@@ -355,7 +357,7 @@ class Worker(Generic[Task, Answer]):
             async with asyncio.timeout(self._grace_s), self._speaking:
                 await self._receive(self._pipe)
             answered = True
-        except (TimeoutError, EOFError, ConnectionError):
+        except (TimeoutError, *_NO_ANSWER):
             answered = False
         finally:  # a second cancellation comes this way, too
             if not answered:

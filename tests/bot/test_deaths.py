@@ -131,6 +131,17 @@ async def test_what_kills_two_processes_is_not_tried_a_third_time(
     assert len([record for record in caplog.records if "tried once more" in record.msg]) == 1
 
 
+async def test_an_answer_that_is_none_ends_the_worker(tmp_path: Path) -> None:
+    worker = worker_with()
+    pid, _ = await worker.run(Wish("pid"), deadline_s=LONG_S)
+    with pytest.raises(WorkerDiedError):
+        await worker.run(Wish("trick", tmp_path / "canary"), deadline_s=LONG_S)
+    assert not is_alive(pid)
+    assert not (tmp_path / "canary").exists()
+    assert (await worker.run(Wish("pid"), deadline_s=LONG_S))[1] == 1
+    await worker.stop()
+
+
 async def test_a_kill_is_told_as_a_lack_of_memory_where_the_kernel_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

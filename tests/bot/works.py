@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,45 @@ def _state(_value: Any, _on_progress: OnProgress, _served: int) -> dict[str, str
     }
 
 
+def _reach(value: dict[str, Any], _on_progress: OnProgress, _served: int) -> dict[str, str]:
+    """Try to get at files, other processes and the network; return what came of it."""
+    return {name: _came_of(name.split()[0], thing) for name, thing in value.items()}
+
+
+_TRIES: dict[str, Callable[[Any], object]] = {
+    "read": lambda path: path.read_bytes()[:4],
+    "write": lambda path: path.write_bytes(b"here"),
+    "list": lambda path: len(list(path.iterdir())),
+    "run": lambda words: subprocess.run(words, capture_output=True, check=True).stdout,
+    "connect": lambda address: socket.create_connection(address, timeout=5).close(),
+}
+
+
+def _came_of(verb: str, thing: Any) -> str:
+    try:
+        return str(_TRIES[verb](thing))
+    except (OSError, subprocess.CalledProcessError) as error:
+        return type(error).__name__
+
+
+class Trick:
+    """An answer that makes whoever reads it open a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self._path), "w")
+
+
+def _trick(value: Path, _on_progress: OnProgress, _served: int) -> Trick:
+    return Trick(value)
+
+
+def _environment(value: str, _on_progress: OnProgress, _served: int) -> str | None:
+    return os.environ.get(value)
+
+
 def _die_of_the_kernel(_value: Any, _on_progress: OnProgress, _served: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -218,6 +258,9 @@ DEEDS: dict[str, Callable[[Any, Teller, int], Any]] = {
     "write in a stage": _write_in_a_stage,
     "size": _size,
     "state": _state,
+    "reach": _reach,
+    "environment": _environment,
+    "trick": _trick,
     "bug": _bug,
     "no memory": _no_memory,
     "no memory in a stage": _no_memory_in_a_stage,
