@@ -5,11 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.tasks import MergerSettings, MergeTask, Rehearsal, SeparatorShelf, make_merger
+from bot.serving import Gauges, Teller
+from bot.tasks import (
+    MergerSettings,
+    MergeTask,
+    Rehearsal,
+    SeparatorShelf,
+    _two_songs,
+    clean_up,
+    largest_file,
+    make_merger,
+)
 from pipeline.errors import Cancelled
+from pipeline.merge import merge
 from pipeline.recipe import Recipe
+from pipeline.separate.choose import make_separator
+from pipeline.separate.weights import ModelSource
 from pipeline.tapes import in_memory
-from pipeline.types import Progress, Stage
+from pipeline.types import KnownSong, Progress, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,23 +152,79 @@ def test_a_rehearsal_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "cache" not in used[0]
 
 
+def merge_of(folder: Path, **others: Any) -> MergeTask:
+    facts: dict[str, Any] = {
+        "vocals": folder / "vocals.mp3",
+        "backing": folder / "backing.ogg",
+        "vocals_name": "a.mp3",
+        "backing_name": "b.ogg",
+        "recipe": Recipe(),
+        "out_dir": folder,
+        "max_bytes": 1,
+        "longest_s": 1.0,
+    }
+    return MergeTask(**{**facts, **others})
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(0.0, 0.0), (360.0, 0.2), (1800.0, 1.0)])
+def test_a_merge_tells_how_large_it_is_by_its_songs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, size: float
+) -> None:
+    monkeypatch.setattr("pipeline.merge.merge", lambda *_, **options: options["on_length"](seconds))
+    gauges = Gauges()
+    make_merger(settings(tmp_path, "builtin"))(merge_of(tmp_path), Teller(gauges))
+    assert gauges.size == pytest.approx(size)
+
+
+def test_a_real_merge_tells_its_length_once(tmp_path: Path) -> None:
+    told: list[float] = []
+    songs = _two_songs(tmp_path)
+    source = ModelSource(directory=tmp_path / "models")
+    merge(
+        *songs,
+        Recipe(),
+        tmp_path,
+        separator=make_separator("builtin", source),
+        on_length=told.append,
+    )
+    assert told == [pytest.approx(10.0, abs=0.2)]
+
+
+def test_only_the_songs_of_a_task_are_kept(tmp_path: Path) -> None:
+    task = merge_of(tmp_path)
+    for name in ("vocals.mp3", "backing.ogg", "mashup.mp3", ".making-x/ready", "card.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"here")
+    canary = tmp_path.with_name("canary")
+    canary.mkdir()
+    (tmp_path / "link").symlink_to(canary)
+    clean_up(task)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backing.ogg", "vocals.mp3"]
+    assert canary.is_dir()
+
+
+def test_there_may_be_nothing_to_clean_up(tmp_path: Path) -> None:
+    known = KnownSong(audio="a" * 64, name="a", title="a")
+    (tmp_path / "rehearsal" / "left").mkdir(parents=True)
+    clean_up(Rehearsal(folder=tmp_path / "rehearsal"))
+    assert list((tmp_path / "rehearsal").iterdir()) == []
+    clean_up(Rehearsal(folder=tmp_path / "never made"))
+    clean_up(merge_of(tmp_path / "never made", vocals=known, backing=known))
+
+
+def test_the_largest_file_holds_the_longest_song() -> None:
+    assert largest_file(900.0) == 1 << 30
+    assert largest_file(7200.0) > 1.5 * 8 * 44_100 * 7200.0
+
+
 @pytest.mark.parametrize("cache_bytes", [0, 1_000_000])
 def test_a_merge_gets_the_cache_unless_it_is_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
 ) -> None:
     used: list[Any] = []
     monkeypatch.setattr("pipeline.merge.merge", lambda *_, **options: used.append(options))
-    task = MergeTask(
-        vocals=tmp_path / "a.mp3",
-        backing=tmp_path / "b.mp3",
-        vocals_name="a.mp3",
-        backing_name="b.mp3",
-        recipe=Recipe(),
-        out_dir=tmp_path,
-        max_bytes=1,
-        longest_s=1.0,
-    )
-    make_merger(settings(tmp_path, "builtin", cache_bytes=cache_bytes))(task, lambda _: None)
+    work = make_merger(settings(tmp_path, "builtin", cache_bytes=cache_bytes))
+    work(merge_of(tmp_path), lambda _: None)
     [options] = used
     with options["cache"].pending("key") as coming:
         coming.commit("facts", {})
