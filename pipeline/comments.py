@@ -1,18 +1,19 @@
 """Counts the tags of a file, because FFmpeg compares each with all the others.
 
 A hundred thousand of them fit in a megabyte and take it half a minute, a million an hour. Where it
-reads them bit by bit, `pipeline.costs.Metered` ends it. In FLAC, Ogg and Matroska it takes them all
-at once and cannot be stopped, so they are counted here before it sees the file.
+reads them bit by bit, `pipeline.costs.Metered` ends it. In ID3, FLAC, Ogg and Matroska it takes
+them all at once and cannot be stopped, so they are counted here before it sees the file.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MOST_TAGS = 5_000
 """Tags that a file may have: FFmpeg takes a tenth of a second for so many."""
@@ -23,6 +24,7 @@ _CONTINUES = 1  # the same: the page starts with the rest of a packet
 _HEADER_PACKETS = 8  # of an Ogg recording; the second has the tags, in FLAC any of the first
 _COMMENT_STARTS = (0, 4, 7, 8)  # bytes before the tags: Speex, FLAC, Vorbis and Theora, Opus
 _SIMPLE_TAG = b"\x67\xc8"  # Matroska's element
+_ID3_FRAME = re.compile(rb"T[0-9A-Z]{2}|COM|PRI|ULT|USL|GEO|CHA")  # names of three or four letters
 _NOISE_PER_SIMPLE_TAG = 16_384  # bytes; noise looks like its two bytes in every 65 536
 
 
@@ -35,6 +37,8 @@ def has_too_many_tags(content: mmap.mmap | bytes) -> bool:
         The whole file.
     """
     start = _after_id3(content)
+    if _more_than(MOST_TAGS, _ID3_FRAME.finditer(content, 0, start)):
+        return True
     head = content[start : start + 4]
     if head == b"fLaC":
         blocks = _flac_comments(content, start + 4)
@@ -44,7 +48,7 @@ def has_too_many_tags(content: mmap.mmap | bytes) -> bool:
         return any(_count(p, at) > MOST_TAGS for p in packets for at in _COMMENT_STARTS)
     if head == b"\x1a\x45\xdf\xa3":
         most = MOST_TAGS + len(content) // _NOISE_PER_SIMPLE_TAG
-        return _occurrences(content, _SIMPLE_TAG, most) > most
+        return _more_than(most, re.finditer(_SIMPLE_TAG, content))
     return False
 
 
@@ -113,9 +117,5 @@ def _count(comments: bytes, at: int) -> int:
     return found
 
 
-def _occurrences(content: mmap.mmap | bytes, what: bytes, most: int) -> int:
-    found, at = 0, content.find(what)
-    while at >= 0 and found <= most:
-        found += 1
-        at = content.find(what, at + 1)
-    return found
+def _more_than(most: int, found: Iterable[object]) -> bool:
+    return any(number == most for number, _ in enumerate(found))

@@ -28,7 +28,7 @@ _MOST_READS = 1_000_000
 _MOST_PACKETS = 1_000_000  # of a song of the longest length, one every 0.9 ms
 _MOST_CARRIED = 4  # times the file's size; two packets may lie on the same bytes
 _CARRIED_AT_LEAST = 16 * _MIB
-_OPENING_CPU_S = 5.0  # processor time of this thread; songs take some hundredths
+_OPENING_CPU_S = 2.0  # processor time of this thread; songs take some hundredths
 
 # These decoders take several frames out of one packet, each a thousand times its size, and all of
 # them are in memory at once. In containers that are not made to harm, a packet is one frame or few.

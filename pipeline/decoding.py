@@ -16,7 +16,7 @@ import soxr
 
 from pipeline.costs import swells, too_costly
 from pipeline.errors import SilentAudioError, SongLengthError, UnreadableAudioError
-from pipeline.media import check_form, declared_s, no_audio, opened, packets, tracked
+from pipeline.media import check_form, declared_s, no_audio, opened, packets, tracked, unknown_form
 from pipeline.names import clean_name, clean_text, clock, title_of
 from pipeline.tapes import BLOCK, in_memory, release, stretches
 from pipeline.types import SAMPLE_RATE, Song
@@ -281,7 +281,11 @@ def _stereo(frames: Iterable[AudioFrame], shown: str) -> Iterator[Signal]:
     layout = "mono" if channels == 1 else "stereo"
     mixer = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
     for gathered in itertools.chain(_gathered(itertools.chain([first], frames)), [None]):
-        for mixed in mixer.resample(gathered):
+        try:
+            blocks = mixer.resample(gathered)
+        except av.FFmpegError as error:  # channels that are nowhere, or some of them twice
+            raise unknown_form(shown) from error
+        for mixed in blocks:
             yield _numbers(np.broadcast_to(mixed.to_ndarray(), (2, mixed.samples)))
 
 

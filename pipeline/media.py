@@ -160,6 +160,14 @@ def no_audio(shown: str) -> UnreadableAudioError:
     )
 
 
+def unknown_form(shown: str) -> UnreadableAudioError:
+    """Return the error for a file whose sound is kept in a way that is not known here."""
+    return UnreadableAudioError(
+        f"{shown} holds sound in a form that cannot be read, or is copy-protected.",
+        hint=_COMMON_FORMATS,
+    )
+
+
 def _check_file(path: Path, shown: str) -> None:
     # A pipe or a device would block or never end, so only regular files pass.
     try:
@@ -190,10 +198,7 @@ def _sound_track(container: InputContainer, shown: str) -> AudioStream:
     context: AudioCodecContext | None = stream.codec_context  # PyAV's types forget the None
     # FFmpeg heeds the list where it looks at a file; PyAV opens any decoder afterwards.
     if context is None or context.name not in _ALLOWED_DECODERS:
-        raise UnreadableAudioError(
-            f"{shown} holds sound in a form that cannot be read, or is copy-protected.",
-            hint=_COMMON_FORMATS,
-        )
+        raise unknown_form(shown)
     check_form(stream.sample_rate, stream.channels, shown)
     context.options = {"max_samples": str(_MOST_FRAME_SAMPLES)}
     for other in container.streams:
