@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from pipeline.names import LONGEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+Way: TypeAlias = "Callable[[Path], None]"
+Ways: TypeAlias = "tuple[Way, ...]"
 
 
 def _know(path: Path) -> None:
@@ -36,4 +39,4 @@ def _measure(path: Path) -> None:
         assert np.isfinite(block).all()
 
 
-WAYS: tuple[Callable[[Path], None], ...] = (_know, _name, _decode, _measure)
+WAYS: Ways = (_know, _name, _decode, _measure)
