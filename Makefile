@@ -14,6 +14,9 @@ MINUTES ?= 180
 # make bench BENCH=--quick, or any other option of python -m benchmarks.bench
 BENCH ?=
 
+# make soak SOAK=--quick, or --seed 7
+SOAK ?=
+
 # Your own songs: make demo VOCALS=a.mp3 BACKING=b.m4a
 OUT ?= mashup.mp3
 DEMO := build/demo
@@ -23,7 +26,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit bench screens train clean
+.PHONY: help demo bot test lint types unit bench screens audit soak train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +56,12 @@ bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and 
 
 screens: $(VENV)/.installed-dev  ## draw the pictures of the bot's answers in docs/ from what it says now
 	@$(BIN)/python -m screens
+
+audit: $(VENV)/.installed  ## look for known vulnerabilities of the pinned packages; needs the package registry
+	@$(BIN)/python -m supply
+
+soak: $(VENV)/.installed-dev  ## an hour of a crowd in five minutes: does memory, or anything else, grow?
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)

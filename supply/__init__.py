@@ -1,0 +1,1 @@
+"""What the project is built on: whether its pinned packages have known vulnerabilities."""
