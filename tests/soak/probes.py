@@ -1,0 +1,67 @@
+"""What a running bot takes up, looked at from outside and, by SIGUSR1, from inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.picks import MOST_PICKS
+from bot.song_table import PAIRS_REMEMBERED
+from tests.bot.processes import family, resident_mb, wait_until
+
+KEPT_ON_PURPOSE = frozenset({"mashups", "accepted"})
+"""Tables whose rows stay for longer than a soak: 30 days, and two hours."""
+
+LIMITED = {"faults": 50, "runs": 40, "surprises": PAIRS_REMEMBERED, "picks": MOST_PICKS}
+"""The most rows that some tables may have; `runs` has 20 for each of two kinds."""
+
+
+def count_rows(folder: Path) -> dict[str, int]:
+    """Return how many rows each table has."""
+    path = folder / "data" / "vocal.sqlite3"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        names = [
+            row[0]
+            for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
+        return {
+            name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names
+        }
+
+
+def has_work(folder: Path) -> bool:
+    """Return whether the bot has written down an order that it has not answered."""
+    return count_rows(folder)["jobs"] > 0
+
+
+async def sample(pid: int, folder: Path) -> dict[str, float]:
+    """Measure a bot that has nothing to do."""
+    rows = count_rows(folder)
+    too_many = {name: rows[name] for name, most in LIMITED.items() if rows[name] > most}
+    if too_many:
+        raise OverflowError(f"more rows than there may be: {too_many}")
+    seen = await _inside(pid, folder)
+    free = KEPT_ON_PURPOSE | LIMITED.keys()
+    process = Path(f"/proc/{pid}")
+    return {
+        "memory_mb": resident_mb(pid),
+        "handles": len(list(process.joinpath("fd").iterdir())),
+        "threads": len(list(process.joinpath("task").iterdir())),
+        "processes": len(family(folder)),
+        "rows": sum(count for name, count in rows.items() if name not in free),
+        "files": sum(path.is_file() for path in (folder / "data").rglob("*")),
+        **seen,
+    }
+
+
+async def _inside(pid: int, folder: Path) -> dict[str, float]:
+    answer = folder / "look.json"
+    answer.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    await wait_until(answer.exists)
+    seen: dict[str, float] = json.loads(answer.read_text(encoding="ascii"))
+    return seen
