@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
+from bot import logs
 from bot.serving import Teller
 from pipeline.errors import Cancelled, NoBackingError, NoVoiceError
 from pipeline.recipe import Recipe
@@ -248,7 +248,7 @@ class Merger:
 
 def make_merger(settings: MergerSettings) -> Merger:
     """Return what merges; called once in each worker."""
-    logging.basicConfig(level=settings.log_level)
+    logs.set_up(settings.log_level)
     return Merger(settings)
 
 
