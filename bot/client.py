@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 import aiofiles
@@ -67,7 +68,7 @@ _SEEN_AT_MOST = 1000
 _FIRST = "came first"
 
 COMPILED = "compiled"
-"""The folder in the bot's directory for what libraries compile once, and what fonts there are."""
+"""The folder in the bot's directory for what workers' libraries compile and find out once."""
 
 GOODBYE_S = 10.0
 """How long a stopping bot takes to tell the people who wait, in seconds."""
@@ -324,7 +325,7 @@ def _merging_workers(config: Config) -> list[Worker[MergeTask | Rehearsal, Merge
         cache_bytes=config.cache_bytes,
         log_level=config.log_level,
         longest_s=config.max_song_s,
-        folders=(data_dir / "jobs", data_dir / REHEARSALS, data_dir / COMPILED),
+        folders=(data_dir / "jobs", data_dir / REHEARSALS),
     )
     limits = Limits(
         memory_bytes=config.worker_memory_bytes,
@@ -334,12 +335,12 @@ def _merging_workers(config: Config) -> list[Worker[MergeTask | Rehearsal, Merge
     workers = []
     for number in range(config.workers):
         scratch = data_dir / REHEARSALS / str(number)
+        # Processes that compile into one folder at the same time can crash.
+        own = replace(settings, compiled_dir=data_dir / COMPILED / str(number))
         worker: Worker[MergeTask | Rehearsal, MergeResult] = Worker(
-            functools.partial(make_merger, settings),
+            functools.partial(make_merger, own),
             rehearsal=Rehearsal(folder=scratch),
-            setup=Setup(
-                limits=limits, confine=functools.partial(confine, settings), scratch=scratch
-            ),
+            setup=Setup(limits=limits, confine=functools.partial(confine, own), scratch=scratch),
             clean_up=clean_up,
         )
         workers.append(worker)

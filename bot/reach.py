@@ -58,10 +58,11 @@ def confine(settings: MergerSettings) -> None:
     drop_capabilities()
     if settings.folders:
         writable = [*settings.folders, settings.cache_dir, settings.model_dir]
+        if settings.compiled_dir is not None:
+            named = {os.environ.setdefault(it, str(settings.compiled_dir)) for it in _REMEMBERED}
+            writable.extend(map(Path, named))
         for folder in writable:
             folder.mkdir(parents=True, exist_ok=True)
-        for name in _REMEMBERED:
-            os.environ[name] = str(settings.folders[-1])
         readable = [*_programs(), *map(Path, (*_SYSTEM, *_NAMES))]
         local = settings.source.local_path
         if local is not None:

@@ -93,8 +93,10 @@ class MergerSettings:
     longest_s
         Longest song that this bot takes in any server, in seconds.
     folders
-        Where the worker reads and writes besides; in the last of them, libraries keep what they
-        have found out about the machine.
+        Where the worker reads and writes besides.
+    compiled_dir
+        Where libraries keep what they compile and find out, if nowhere else is said; None for
+        where they like.
     """
 
     model_dir: Path
@@ -105,6 +107,7 @@ class MergerSettings:
     log_level: str
     longest_s: float = 900.0
     folders: tuple[Path, ...] = ()
+    compiled_dir: Path | None = None
 
     @property
     def source(self) -> ModelSource:

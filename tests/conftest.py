@@ -10,10 +10,10 @@ from tests.pair import Pair, write_pair
 ROOT = Path(__file__).parents[1]
 
 # Read when numba is imported. Two processes that compile librosa's functions into one cache at the
-# same time can both crash, so each of pytest-xdist's workers has a cache of its own.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    cache = ROOT / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
+# same time can both crash, so each of pytest-xdist's workers has a cache of its own. The bot's
+# workers take it, too, and do not compile anew for each test.
+cache = ROOT / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot import confinement, landlock, reach
+from bot.client import _merging_workers
+from bot.config import read_config
 from bot.reach import confine
 from bot.serving import Setup
-from bot.tasks import MergerSettings
+from bot.tasks import MergerSettings, largest_file
 from bot.workers import Worker
 from tests.bot.works import Wish, make_deeds
 
@@ -39,7 +41,8 @@ def settings(home: Path, **others: Any) -> MergerSettings:
         "cache_dir": home / "cache",
         "cache_bytes": 0,
         "log_level": "INFO",
-        "folders": (home / "jobs", home / "compiled"),
+        "folders": (home / "jobs",),
+        "compiled_dir": home / "compiled",
     }
     return MergerSettings(**{**facts, **others})
 
@@ -178,6 +181,31 @@ def test_what_the_system_does_not_allow_is_said_once(
         confine(settings(tmp_path))
     [record] = caplog.records
     assert ("Landlock" in record.getMessage()) == (missing == "landlock")
+
+
+def test_the_bots_workers_are_limited_and_confined(tmp_path: Path) -> None:
+    config = read_config(
+        {
+            "DISCORD_TOKEN": "token",
+            "DATA_DIR": str(tmp_path),
+            "WORKERS": "2",
+            "WORKER_MEMORY_MB": "2000",
+            "JOB_TIMEOUT_MINUTES": "10",
+            "MAX_SONG_MINUTES": "120",
+        }
+    )
+    setups: list[Any] = [worker._setup for worker in _merging_workers(config)]
+    assert len({setup.scratch for setup in setups}) == 2  # each empties its own
+    assert len({setup.confine.args[0].compiled_dir for setup in setups}) == 2
+    for setup in setups:
+        assert setup.limits.memory_bytes == 2000 * 1024**2
+        assert setup.limits.cpu_s == 1200.0
+        assert setup.limits.file_bytes == largest_file(7200.0)
+        assert setup.confine.func is confine
+        [facts] = setup.confine.args
+        assert facts.longest_s == 7200.0
+        assert setup.scratch.parent in facts.folders
+        assert tmp_path not in facts.folders  # where the database is
 
 
 class OldKernel:
