@@ -17,6 +17,9 @@ BENCH ?=
 # make soak SOAK=--quick, or --seed 7
 SOAK ?=
 
+# make fuzz FUZZ="--files 50000", or any other option of python -m tests.fuzz
+FUZZ ?=
+
 # Your own songs: make demo VOCALS=a.mp3 BACKING=b.m4a
 OUT ?= mashup.mp3
 DEMO := build/demo
@@ -26,7 +29,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit bench screens audit soak train clean
+.PHONY: help demo bot test lint types unit bench screens audit soak fuzz train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -62,6 +65,9 @@ audit: $(VENV)/.installed  ## look for known vulnerabilities of the pinned packa
 
 soak: $(VENV)/.installed-dev  ## an hour of a crowd in five minutes: does memory, or anything else, grow?
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+fuzz: $(VENV)/.installed-dev  ## read thousands of damaged and hostile files: FUZZ="--files 3000 --seed 7"
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 train: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed  ## make songs, train both networks on them: MINUTES=180
 	$(TRAIN) -m training render --clips $(SONGS_TO_LEARN)

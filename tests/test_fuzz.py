@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from tests.fuzz.mutate import mutant
 from tests.fuzz.reading import reader
 from tests.fuzz.run import fuzz
-from tests.fuzz.seeds import SEEDS, seeds
+from tests.fuzz.seeds import CORPUS, SEEDS, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_MEMORY_MB = 200.0
 MOST_CORPUS_BYTES = 300_000
+FOUND = CORPUS.with_name("found")  # mutants that were faults, by what was wrong with them
 
 
 def test_mutants_are_music_or_refused_in_a_sentence() -> None:
@@ -30,13 +31,24 @@ def test_mutants_are_music_or_refused_in_a_sentence() -> None:
 def test_the_corpus_is_small_whole_and_readable(tmp_path: Path) -> None:
     corpus = seeds()
     assert set(corpus) == set(SEEDS)
-    assert sum(map(len, corpus.values())) < MOST_CORPUS_BYTES
+    found_bytes = sum(path.stat().st_size for path in FOUND.iterdir())
+    assert sum(map(len, corpus.values())) + found_bytes < MOST_CORPUS_BYTES
     with reader(tmp_path / "remarks", 30.0) as process:
         for name, content in corpus.items():
             (tmp_path / name).write_bytes(content)
             said = process.read(tmp_path / name).said
             assert [said[0], said[1], said[3]] == ["music"] * 3
             assert said[2] == "song is silent. Send a song that can be heard."  # not for a second
+
+
+def test_what_once_was_a_fault_is_none(tmp_path: Path) -> None:
+    found = sorted(FOUND.iterdir())
+    assert len(found) >= 4
+    with reader(tmp_path / "remarks", 30.0) as process:
+        faults = {path.name: reading.said for path in found
+                  if not (reading := process.read(path)).is_fine}  # fmt: skip
+    assert faults == {}
+    assert (tmp_path / "remarks").read_text() == ""
 
 
 def test_a_mutant_is_found_again_by_its_seed() -> None:
