@@ -14,6 +14,9 @@ MINUTES ?= 180
 # make bench BENCH=--quick, or any other option of python -m benchmarks.bench
 BENCH ?=
 
+# make faults FAULTS="--seed 7", or --people 20
+FAULTS ?=
+
 # make soak SOAK=--quick, or --seed 7
 SOAK ?=
 
@@ -29,7 +32,7 @@ VOCALS = $(DEMO)/voice/mixture.wav
 BACKING = $(DEMO)/band/mixture.wav
 endif
 
-.PHONY: help demo bot test lint types unit bench screens audit soak fuzz train clean
+.PHONY: help demo bot test lint types unit bench screens audit faults soak fuzz train clean
 
 help:  ## say what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -62,6 +65,9 @@ screens: $(VENV)/.installed-dev  ## draw the pictures of the bot's answers in do
 
 audit: $(VENV)/.installed  ## look for known vulnerabilities of the pinned packages; needs the package registry
 	@$(BIN)/python -m supply
+
+faults: $(VENV)/.installed-dev  ## kill, starve and cut off a bot that a hundred people use: is everybody answered once?
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 soak: $(VENV)/.installed-dev  ## an hour of a crowd in five minutes: does memory, or anything else, grow?
 	@$(BIN)/python -m tests.soak $(SOAK)

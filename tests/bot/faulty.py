@@ -16,14 +16,35 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.bot.loopback import A_MESSAGE, CHANNEL, FIXED, MESSAGE, Discord, Upload, as_json
+from tests.bot.loopback import A_MESSAGE, ALICE, CHANNEL, FIXED, MESSAGE, Discord, Upload, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION = 1, 2, 6, 7, 9
+LONGEST_PAUSE_S = 0.05
 FURTHER_DOWN = "This took a while: the answer is further down."
 RESTARTING = "The bot is being restarted: your merge goes on by itself in a minute."
+
+
+class Hurried:
+    """`asyncio` for modules of the library that wait for seconds between their attempts.
+
+    Attributes
+    ----------
+    pauses_s
+        How long each of them wanted to wait.
+    """
+
+    def __init__(self) -> None:
+        self.pauses_s: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses_s.append(seconds)
+        await asyncio.sleep(min(seconds, LONGEST_PAUSE_S))
 
 
 class Way(StrEnum):
@@ -154,6 +175,10 @@ class FaultyDiscord(Discord):
         All messages by their ids.
     dead
         Tokens that have expired, with the status and code that their requests are refused with.
+    late
+        Tokens of interactions that were not acknowledged within 3 s.
+    channels
+        Where interactions come from, by their tokens; `CHANNEL` for all others.
     nonces_live
         Whether Discord still remembers the nonces of messages.
     sessions, resumes
@@ -165,6 +190,8 @@ class FaultyDiscord(Discord):
     faults: list[Fault] = field(default_factory=list)
     shown: dict[str, Shown] = field(default_factory=dict)
     dead: dict[str, tuple[int, int]] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    channels: dict[str, str] = field(default_factory=dict)
     nonces_live: bool = True
     sessions: int = 0
     resumes: int = 0
@@ -224,6 +251,8 @@ class FaultyDiscord(Discord):
                 said = self._through_token(method, token, rest, body, names)
             case _, ["channels", channel, "messages", *rest]:
                 said = self._in_channel(method, channel, rest, body, names)
+            case _, ["users", "@me", "channels"] if body["recipient_id"] != ALICE:
+                return as_json({"id": direct(body["recipient_id"]), "type": 1, "recipients": []})
             case _, ["applications", _, "commands"]:
                 return as_json([])
             case _:
@@ -240,8 +269,11 @@ class FaultyDiscord(Discord):
     def _acknowledge(self, token: str, body: Any) -> web.Response:
         if self.reply_to(token) is not None:
             return _refuse(400, 40060)
+        if token in self.late:
+            return _refuse(404, 10062)
         number = MESSAGE if token == "interaction-token" else str(next(self._numbers))
-        message = self.shown[number] = Shown(number, CHANNEL, token)
+        where = self.channels.get(token, CHANNEL)
+        message = self.shown[number] = Shown(number, where, token)
         message.change(body.get("data") or {}, [])
         self.answered.set()
         said = {
@@ -259,7 +291,7 @@ class FaultyDiscord(Discord):
         if token in self.dead:
             return _refuse(*self.dead[token])
         if method == "POST":
-            return self._add(CHANNEL, body, names)
+            return self._add(self.channels.get(token, CHANNEL), body, names)
         message = self.reply_to(token)
         if message is None or rest[1] not in {message.number, "@original"}:
             return _refuse(404, 10008)
@@ -374,6 +406,11 @@ def _cut(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
+
+
+def direct(person: str) -> str:
+    """Return the channel of direct messages to a person."""
+    return str(9_000_000 + int(person))
 
 
 def numbered(event: dict[str, Any], number: int) -> dict[str, Any]:

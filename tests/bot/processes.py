@@ -43,7 +43,12 @@ def family(folder: Path) -> list[int]:
 
 def has_worker(folder: Path) -> bool:
     """Say whether a worker of the bot has begun to run: it leads a group of its own then."""
-    return any(_is_worker(pid) for pid in family(folder))
+    return bool(workers(folder))
+
+
+def workers(folder: Path) -> list[int]:
+    """Return the workers of the bot that have begun to run."""
+    return [pid for pid in family(folder) if _is_worker(pid)]
 
 
 def _is_worker(pid: int) -> bool:

@@ -35,6 +35,7 @@ def test_every_variable_is_read() -> None:
             "CACHE_DIR": "/var/cache/vocal",
             "CACHE_MB": "0",
             "LIBRARY_MB": "300",
+            "MIN_FREE_MB": "0",
             "WORKERS": "2",
             "WORKER_MEMORY_MB": "2000",
             "MAX_SONG_MINUTES": "5",
@@ -50,7 +51,7 @@ def test_every_variable_is_read() -> None:
     assert (config.data_dir, config.model_dir) == (Path("/var/lib/vocal"), Path("/models"))
     assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
     assert (config.cache_dir, config.cache_bytes) == (Path("/var/cache/vocal"), 0)
-    assert config.library_bytes == 300 * 1024**2
+    assert (config.library_bytes, config.min_free_bytes) == (300 * 1024**2, 0)
     assert (config.workers, config.worker_memory_bytes) == (2, 2000 * 1024**2)
     assert (config.max_song_s, config.max_upload_bytes) == (300.0, 50 * 1024**2)
     assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (7, 3, 240.0)
@@ -71,6 +72,7 @@ def test_every_variable_is_read() -> None:
         ("CACHE_MB", "1000001"),
         ("CACHE_MB", "4 GB"),
         ("LIBRARY_MB", "1000001"),
+        ("MIN_FREE_MB", "-1"),
         ("MAX_SONG_MINUTES", "121"),
         ("MAX_UPLOAD_MB", "501"),
         ("QUEUE_LIMIT", "1001"),

@@ -15,7 +15,7 @@ from bot.client import VocalClient
 from bot.desk import MergeDesk
 from pipeline.errors import NoVoiceError
 from tests.bot import works
-from tests.bot.faulty import FaultyDiscord, Way, numbered
+from tests.bot.faulty import LONGEST_PAUSE_S, FaultyDiscord, Hurried, Way, numbered
 from tests.bot.loopback import ALICE, APP, CHANNEL, DIRECT, MESSAGE, a_merge, running
 from tests.bot.processes import wait_until
 from tests.discord_schema import check_request
@@ -31,21 +31,6 @@ CALLBACK = "/interactions/*/callback"
 REPLY = f"/webhooks/{APP}/interaction-token/messages/*"
 IN_CHANNEL, IN_PERSON = f"/channels/{CHANNEL}/messages", f"/channels/{DIRECT}/messages"
 SONG = "voice x band.mp3"
-LONGEST_PAUSE_S = 0.05
-
-
-class Hurried:
-    """`asyncio` for the library's modules that wait for seconds between their attempts."""
-
-    def __init__(self) -> None:
-        self.pauses_s: list[float] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses_s.append(seconds)
-        await asyncio.sleep(min(seconds, LONGEST_PAUSE_S))
 
 
 class Hands:
