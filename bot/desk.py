@@ -120,7 +120,6 @@ class MergeDesk:
         recipe = Recipe(**{**policy.recipe, **options})  # type: ignore[arg-type]  # it checks them
         for offer in (vocals, backing):
             offer.check(policy.max_upload_bytes)
-        await check_room(self._jobs_dir.parent, self._client.config.min_free_bytes)
         owner, guild_id = interaction.user.id, interaction.guild_id
         await check_hour(self._client.ledger, owner, guild_id, policy.merges_per_hour, now())
         errand = Errand(
@@ -196,6 +195,7 @@ class MergeDesk:
     ) -> Work:
         """Admit an order, write it down, acknowledge it and carry it out."""
         address, client = reply.address, self._client
+        await check_room(client.config.data_dir, client.config.min_free_bytes)
         policy = client.policies.of(address.guild_id)
         job = client.queue.admit(
             address.user_id,

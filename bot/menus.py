@@ -14,6 +14,7 @@ from bot.looks import Looks, looks_of
 from bot.picked import PickedOffer, Together
 from bot.picks import KEPT_S
 from bot.render import clip, plain
+from bot.room import check_room
 from pipeline.errors import UserError
 from pipeline.names import clean_name
 
@@ -141,6 +142,7 @@ async def _pick(interaction: discord.Interaction[VocalClient], role: Role, song:
         await client.desk.merge(interaction, songs["vocals"], songs["backing"], {})
         return
     song.check(policy.max_upload_bytes)
+    await check_room(client.config.data_dir, client.config.min_free_bytes)
     if interaction.type is discord.InteractionType.component:
         await interaction.response.defer()  # the list turns into the answer
     else:

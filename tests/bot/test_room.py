@@ -12,6 +12,7 @@ from bot import room
 from bot.room import NoRoomError, check_room, no_room
 from bot.store import Store
 from pipeline.errors import NoVoiceError, StageError
+from tests.bot import events
 from tests.bot.loopback import MESSAGE
 from tests.bot.processes import wait_until
 from tests.bot.test_wire_faults import SONG, bad, begin, client, end, hands, hurried, merge
@@ -107,6 +108,18 @@ async def test_a_full_disk_refuses_new_songs_and_goes_on_with_old_ones(
     await begin(client, bad, 3)
     await end(client)
     assert sorted(bad.answers) == [NEARLY_FULL, SONG, SONG]
+
+
+async def test_a_full_disk_lets_no_song_wait_for_a_second_one(
+    client: VocalClient, bad: FaultyDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: 0)
+    event: Any = events.menu(bad.url, "Use as vocals", ("voice.mp3", b"v"))
+    client._connection.parse_interaction_create(events.in_a_direct_message(event))  # type: ignore[arg-type]
+    await wait_until(lambda: bad.answers == [NEARLY_FULL])
+    await end(client)
+    picks = client.config.data_dir / "picks"
+    assert not picks.exists() or list(picks.iterdir()) == []
 
 
 class FullDisk:
