@@ -92,7 +92,7 @@ async def check_hour(
         return
     minutes = max(1, math.ceil((times[-limit] + HOUR_S - now) / 60.0))
     raise TooOftenError(
-        f"You have had {limit} merge{'' if limit == 1 else 's'} within an hour, "
-        "which is what one person may have here.",
+        f"You have asked for {limit} mash-up{'' if limit == 1 else 's'} within an hour, "
+        "which is what one person may here.",
         hint=f"Try again in {minutes} min.",
     )

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import signal
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -228,7 +229,10 @@ class VocalClient(discord.Client):
     async def _do_chores(self) -> None:
         """Let songs go that a library has kept for long enough, at once and then every hour."""
         while True:
-            await self.library.expire(now())
+            try:
+                await self.library.expire(now())
+            except (OSError, sqlite3.Error) as error:  # a full disk, say: an hour later it may do
+                log.warning("the libraries are not tidied up: %s", error)
             await asyncio.sleep(HOUR_S)
 
     async def _warm_up(self) -> None:

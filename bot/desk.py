@@ -168,8 +168,13 @@ class MergeDesk:
         UserError
             Why the order is not accepted; from then on, the desk itself answers.
         """
+        policy = self._client.policies.of(interaction.guild_id)
         check_permissions(interaction)
-        check_place(interaction, self._client.policies.of(interaction.guild_id))
+        check_place(interaction, policy)
+        mine = interaction.user.id == mashup.owner and not stems
+        owner, guild_id = interaction.user.id, interaction.guild_id
+        if not mine:
+            await check_hour(self._client.ledger, owner, guild_id, policy.merges_per_hour, now())
         songs = (mashup.backing, mashup.vocals) if swap else (mashup.vocals, mashup.backing)
         vocals, backing = (OrderedSong(name=song.name, known=song) for song in songs)
         errand = Errand(
@@ -177,11 +182,10 @@ class MergeDesk:
             backing=backing,
             recipe=recipe,
             stems=stems,
-            picture=self._client.policies.of(interaction.guild_id).picture and not stems,
+            picture=policy.picture and not stems,
             remix_of=mashup.id,
             words=words,
         )
-        mine = interaction.user.id == mashup.owner and not stems
         reply = Reply.to(interaction, before=remix_view(mashup) if mine else None)
         work = await self._take(interaction, reply, errand, ())
         return work.kept
@@ -241,7 +245,11 @@ class MergeDesk:
         if work.job.began_at is not None:
             seconds = time.monotonic() - work.job.began_at
             await is_written(client.estimates.record(work.errand.kind, seconds), "a run")
-        mashup = await self._remember(work, result)
+        mashup = _mashup_of(work, result)
+        if mashup is not None and not reply.address.in_place:
+            # Whose it is of which songs: /forget needs it without buttons, too.
+            is_kept = await is_written(client.ledger.keep_mashup(mashup), "a mash-up")
+            mashup = mashup if is_kept else None
         has_buttons = client.policies.of(reply.address.guild_id).remix
         answer = Answer(result=result, mashup=mashup if has_buttons else None)
         await self._endings.decide(work, answer)
@@ -253,7 +261,10 @@ class MergeDesk:
         await self._endings.until_told(
             work, lambda: hand_over(work.reply, result, errand, work.folder, mashup)
         )
-        if errand.keep and guild_id is not None and not work.later:
+        if mashup is not None and work.reply.address.in_place and not work.later:
+            # Until it can be heard, the next press starts from what there was.
+            await is_written(self._client.ledger.keep_mashup(mashup), "a mash-up")
+        if errand.keep and guild_id is not None and self._is_at_home(guild_id) and not work.later:
             try:
                 await self._keep_songs(work, result, guild_id)
             except (OSError, sqlite3.Error) as error:  # no reason to take the mash-up back
@@ -306,23 +317,6 @@ class MergeDesk:
         if task.cancelled() and job.called_off is not None:
             raise job.called_off
         return task.result()
-
-    async def _remember(self, work: Work, result: MergeResult) -> Mashup | None:
-        """Write down whose mash-up of which songs it is; /forget needs it without buttons, too."""
-        errand, address = work.errand, work.reply.address
-        if errand.stems:
-            return None
-        in_place = errand.remix_of if address.in_place else None
-        mashup = Mashup.of(
-            result,
-            errand.recipe,
-            owner=address.user_id,
-            guild_id=address.guild_id,
-            made_at=now(),
-            id=in_place or work.job.id,
-        )
-        is_kept = await is_written(self._client.ledger.keep_mashup(mashup), "a mash-up")
-        return mashup if is_kept else None
 
     async def _keep_songs(self, work: Work, result: MergeResult, guild_id: int) -> None:
         """Put both songs into the server's library."""
@@ -402,6 +396,22 @@ class MergeDesk:
             )
         else:
             await self._carry_out(work, ())
+
+
+def _mashup_of(work: Work, result: MergeResult) -> Mashup | None:
+    """Return what the buttons under an answer need; there are none under layers as files."""
+    errand, address = work.errand, work.reply.address
+    if errand.stems:
+        return None
+    in_place = errand.remix_of if address.in_place else None
+    return Mashup.of(
+        result,
+        errand.recipe,
+        owner=address.user_id,
+        guild_id=address.guild_id,
+        made_at=now(),
+        id=in_place or work.job.id,
+    )
 
 
 def _ordered(offer: Offer) -> OrderedSong:

@@ -114,7 +114,7 @@ class Ledger:
                     *(_dump(entry.address), _dump(entry.errand)),
                 ),
             )
-            if entry.errand is not None and entry.errand.kind == "merge":
+            if not entry.address.in_place:  # a message more for everybody to see
                 await change.write(
                     "INSERT INTO accepted (owner, guild_id, at) VALUES (?, ?, ?)",
                     (owner, guild_id, entry.accepted_at),

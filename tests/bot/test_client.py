@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -141,6 +142,21 @@ async def test_starting_deletes_what_a_killed_run_left(
     (orphan / "vocals.mp3").write_bytes(b"left behind")
     await scene.restart(VocalClient(config, workers=[hands]))
     assert scene.files() == []
+
+
+async def test_a_full_disk_does_not_end_the_chores(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def full(_now: float) -> int:
+        nonlocal asked
+        asked += 1
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(scene.client.library, "expire", full)
+    await scene.env.advance_time(2 * 3600 + 60)
+    assert asked == 2
 
 
 async def test_stopping_tells_the_people_who_wait(scene: Scene) -> None:

@@ -161,19 +161,45 @@ async def test_others_get_a_copy_of_their_own(scene: Scene) -> None:
     assert mine.recipe.balance == 1.0
 
 
-async def test_a_remix_is_no_merge_of_the_hour(scene: Scene) -> None:
+async def test_a_change_in_its_place_is_no_merge_of_the_hour_but_a_copy_is(scene: Scene) -> None:
     await scene.client.policies.set(scene.guild.id, "merges_per_hour", "1")
     answer = await scene.merge()
     await scene.alice.click(answer.response, custom_id=press(answer, "louder"))
     assert len(scene.hands.tasks) == 2
+    stems = await scene.alice.click(answer.response, custom_id=press(answer, "stems"))
+    assert stems.ephemeral
+    assert len(scene.hands.tasks) == 2
     refused = await scene.merge()
     assert refused.ephemeral
     assert refused.response.content.startswith(
-        "You have had 1 merge within an hour, which is what one person may have here. Try again in"
+        "You have asked for 1 mash-up within an hour, which is what one person may here. Try again"
     )
+    copy = await scene.bob.click(answer.response, custom_id=press(answer, "louder"))
+    assert not copy.ephemeral
     others = await scene.merge(scene.bob)
-    assert not others.ephemeral
-    assert len(scene.env.errors) == 1
+    assert others.ephemeral
+    assert len(scene.env.errors) == 2
+
+
+async def test_a_change_that_cannot_be_delivered_is_none(scene: Scene) -> None:
+    answer = await scene.merge()
+    scene.hands.gate.clear()
+    await scene.alice.click(answer.response, custom_id=press(answer, "louder"))
+    scene.env.inject_error("PATCH", "/webhooks/*/messages/*", status=413, code=40005)
+    scene.hands.gate.set()
+    await scene.env.settle()
+    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    assert mashup.recipe.balance == 1.0
+    assert len(buttons(answer.response)) > 5
+
+
+async def test_a_server_that_was_left_meanwhile_gets_no_songs(scene: Scene) -> None:
+    scene.hands.gate.clear()
+    await scene.merge()
+    scene.client._connection._remove_guild(scene.client.get_guild(scene.guild.id))
+    scene.hands.gate.set()
+    await scene.env.settle()
+    assert await scene.client.library.all(scene.guild.id) == []
 
 
 @pytest.mark.parametrize("end", ["stopped", "killed"])

@@ -109,7 +109,7 @@ async def test_merges_are_counted_by_person_server_and_hour(store: Store) -> Non
     ledger = Ledger(store)
     others = replace(JOB, id="2" * 12, address=replace(ADDRESS, user_id=70))
     alone = replace(JOB, id="3" * 12, address=replace(ADDRESS, guild_id=None))
-    remix = replace(JOB, id="4" * 12, errand=replace(ERRAND, remix_of="5" * 12))
+    remix = replace(JOB, id="4" * 12, address=replace(ADDRESS, in_place=True))
     for entry in (JOB, others, alone, remix):
         await ledger.accept(entry)
     assert await ledger.accepted_since(7, 8, NOON - HOUR_S) == [NOON]
