@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from bot.picks import MOST_PICKS
@@ -47,15 +47,27 @@ async def sample(pid: int, folder: Path) -> dict[str, float]:
     seen = await _inside(pid, folder)
     free = KEPT_ON_PURPOSE | LIMITED.keys()
     process = Path(f"/proc/{pid}")
+    open_things = _handles(process)
+    sockets = sum(name.startswith("socket:") for name in open_things)
     return {
         "memory_mb": resident_mb(pid),
-        "handles": len(list(process.joinpath("fd").iterdir())),
+        "handles": len(open_things) - sockets,
+        "connections": sockets,
         "threads": len(list(process.joinpath("task").iterdir())),
         "processes": len(family(folder)),
         "rows": sum(count for name, count in rows.items() if name not in free),
         "files": sum(path.is_file() for path in (folder / "data").rglob("*")),
         **seen,
     }
+
+
+def _handles(process: Path) -> list[str]:
+    """Return what a process has open: files by their paths, all else by its kind."""
+    names = []
+    for handle in process.joinpath("fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed a moment ago
+            names.append(str(handle.readlink()))
+    return names
 
 
 async def _inside(pid: int, folder: Path) -> dict[str, float]:
