@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiosqlite
 
+from bot.backup import RESTORE
 from bot.config import ConfigError
 
 if TYPE_CHECKING:
@@ -136,8 +137,9 @@ class Store:
             await store._prepare(path)
         except sqlite3.DatabaseError as error:
             await connection.close()
+            steps = RESTORE.format(name=path.name)
             raise ConfigError(
-                (f"The database {path} cannot be used ({error}): move it away, or restore it.",)
+                (f"The database {path} cannot be used ({error}). If it is damaged: {steps}.",)
             ) from error
         except ConfigError:
             await connection.close()
@@ -149,8 +151,8 @@ class Store:
         await self.read("PRAGMA journal_mode = WAL")
         await self.read("PRAGMA synchronous = FULL")  # accepted means written
         await self.read("PRAGMA secure_delete = ON")  # forgotten means overwritten
-        await self.read("PRAGMA secure_delete = ON")  # forgotten means overwritten
-        [verdict] = await self.read("PRAGMA quick_check(1)")
+        # The whole check: an eighth of a second for 50 000 mash-ups, indexes included.
+        [verdict] = await self.read("PRAGMA integrity_check(1)")
         if verdict[0] != "ok":
             raise sqlite3.DatabaseError(verdict[0])
         [(version,)] = await self.read("PRAGMA user_version")

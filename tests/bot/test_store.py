@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,9 +103,30 @@ async def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "vocal.sqlite3"
     path.write_bytes(b"this is no database at all, but somebody may want it back" * 100)
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match=r"vocal\.sqlite3 cannot be used .*: move it away"):
+    with pytest.raises(ConfigError, match=r"vocal\.sqlite3 cannot be used ") as caught:
         await Store.open(path)
     assert path.read_bytes() == before
+    assert str(caught.value).endswith(
+        "If it is damaged: stop the bot, move vocal.sqlite3, vocal.sqlite3-wal and "
+        "vocal.sqlite3-shm away, copy a backup that python -m bot backup has made to "
+        "vocal.sqlite3, and start the bot again."
+    )
+
+
+async def test_an_index_that_has_lost_a_row_is_found_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "vocal.sqlite3"
+    await (await Store.open(path)).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        index = "FROM sqlite_schema WHERE name = 'mashups_by_owner'"
+        entry = database.execute(f"SELECT type, name, tbl_name, rootpage, sql {index}").fetchone()
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(f"DELETE {index}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("INSERT INTO mashups VALUES ('m', 1, 2, 3.0, '{}')")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", entry)
+    with pytest.raises(ConfigError, match="missing from index mashups_by_owner"):
+        await Store.open(path)
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
