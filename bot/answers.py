@@ -14,7 +14,8 @@ from discord import app_commands
 
 from bot import render
 from bot.ledger import Fault, now
-from bot.replies import UNREACHABLE, Reply
+from bot.messages import UNREACHABLE
+from bot.replies import Reply
 from bot.room import no_room
 from pipeline.errors import PipelineError
 

@@ -13,8 +13,8 @@ from bot.answers import guarded
 from bot.commands import ANYWHERE, BY_ANYBODY
 from bot.erasure import Eraser
 from bot.health import examine, health_embed
+from bot.messages import UNREACHABLE
 from bot.privacy import forget_answer, forget_question, privacy_embed
-from bot.replies import UNREACHABLE
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot import cards
 from bot.excerpts import ExcerptError, cut_excerpt, span_of
 from bot.files import MIB
-from bot.replies import Message, ResultTooLargeError
+from bot.messages import Message, ResultTooLargeError
 from bot.views import highlight_view, remix_view
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ async def hand_over(
     try:
         await reply.finish(whole)
     except ResultTooLargeError as refusal:
+        if reply.address.in_place:  # what is there is better than a part of the new one
+            raise
         target = folder / "excerpt.mp3"
         try:
             await cut_excerpt(result, target, min(reply.address.max_bytes, EXCERPT_BYTES))

@@ -20,10 +20,10 @@ from bot.answers import tell
 from bot.delivery import hand_over
 from bot.endings import PAUSES_S, Endings, Work, is_written
 from bot.files import AttachedSong
-from bot.jobs import GoingDownError, JobState
+from bot.jobs import CalledOffError, GoingDownError, JobState
 from bot.ledger import Entry, Step, now
 from bot.library_offers import LibraryOffer
-from bot.orders import Answer, Errand, Mashup, OrderedSong, were_swapped
+from bot.orders import TOKEN_LIVES_S, Answer, Errand, Mashup, OrderedSong, were_swapped
 from bot.replies import Reply
 from bot.room import check_room
 from bot.tasks import MergeTask
@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 
 _UNREADABLE = Errand(vocals=OrderedSong(name=""), backing=OrderedSong(name=""), recipe=Recipe())
 """Stands for what an older version of the bot wrote: its person is only told that it has ended."""
+
+
+_GUESTS_STAY_S = TOKEN_LIVES_S - 60.0
 
 
 class StoppedTooSoonError(UserError):
@@ -309,6 +312,9 @@ class MergeDesk:
                 ends_in_s = self._client.estimates.ends_in_s(queue, job)
                 status = render.job_status(job.state, queue.place_of(job), job.progress, ends_in_s)
                 await work.reply.show(status, view)
+                address = work.reply.address
+                if address.guest and now() > address.opened_at + _GUESTS_STAY_S:
+                    job.call_off(_too_long_for_guests())
                 await asyncio.wait({task}, timeout=self._edit_every_s)
         finally:
             if not task.done():
@@ -396,6 +402,13 @@ class MergeDesk:
             )
         else:
             await self._carry_out(work, ())
+
+
+def _too_long_for_guests() -> CalledOffError:
+    return CalledOffError(
+        "Where I am not a member I can answer for 15 minutes only, and this merge is not done.",
+        hint="Try again when there is less to do, or have me invited to the server.",
+    )
 
 
 def _mashup_of(work: Work, result: MergeResult) -> Mashup | None:

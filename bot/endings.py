@@ -17,8 +17,8 @@ from bot import render
 from bot.answers import answered
 from bot.files import delete
 from bot.jobs import GoingDownError
+from bot.messages import UNREACHABLE, GarbledAnswerError, may_pass
 from bot.orders import Answer
-from bot.replies import UNREACHABLE, GarbledAnswerError, may_pass
 from pipeline.errors import NotKeptError
 
 if TYPE_CHECKING:

@@ -54,6 +54,9 @@ class Address:
         Largest file that may be attached there.
     in_place
         Whether the message was there before, with a mash-up in it that is being changed.
+    guest
+        Whether the bot was brought there by one person alone, and can answer through the token
+        only.
     """
 
     application_id: int
@@ -65,6 +68,7 @@ class Address:
     message_id: int | None
     max_bytes: int
     in_place: bool = False
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

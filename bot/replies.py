@@ -8,75 +8,38 @@ from __future__ import annotations
 
 import itertools
 import logging
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 
+from bot.ledger import now
+from bot.messages import (
+    UNREACHABLE,
+    Message,
+    ResultTooLargeError,
+    is_too_large,
+    may_pass,
+    understanding,
+)
 from bot.orders import Address, Way
-from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
 
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
 UNKNOWN_INTERACTION = 10062
-TOO_LARGE = 40005
 ROOM_FOR_THE_CARD = 64 * 1024
 """Bytes of an upload that are kept free for the card and the form around a file."""
 
-UNREACHABLE = (discord.HTTPException, aiohttp.ClientError, OSError)
-"""What it may raise to tell Discord something."""
-
-_HTTP_TOO_LARGE = 413
-_HTTP_TOO_MANY = 429
-_HTTP_THEIR_FAULT = 500
-_LOCAL = (FileNotFoundError, PermissionError)  # nothing was sent
-_GARBLED = (KeyError, TypeError, ValueError, AttributeError)  # as discord.py meets them
 _ACKNOWLEDGED_BY = 3  # attempts to acknowledge a request; there are 3 s for it
 _LOOKED_THROUGH = 50  # messages of a channel
 _GONE = (401, 404)  # the token has died after 15 minutes, or somebody deleted the reply
 _NOBODY = discord.AllowedMentions.none()
-
-
-class ResultTooLargeError(UserError):
-    """Discord takes no file of this size here."""
-
-
-class GarbledAnswerError(aiohttp.ClientError):
-    """Discord answered what nobody understands; it may have done as it was asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What is to be said.
-
-    Attributes
-    ----------
-    text
-        The content, or "".
-    embed
-        A card, or None.
-    files
-        What to attach: each a file and its name for people.
-    view
-        Buttons, or None.
-    """
-
-    text: str = ""
-    embed: discord.Embed | None = None
-    files: tuple[tuple[Path, str], ...] = ()
-    view: discord.ui.View | None = None
-
-    def new_files(self) -> list[discord.File]:
-        """Open the files afresh: discord.py closes them with each attempt to send them."""
-        return [discord.File(path, filename=name) for path, name in self.files]
 
 
 class Reply:
@@ -144,13 +107,18 @@ class Reply:
         address = Address(
             application_id=interaction.application_id,
             token=interaction.token,
-            opened_at=interaction.created_at.timestamp(),
+            opened_at=now(),
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id,
             message_id=interaction.message.id if in_place and interaction.message else None,
             max_bytes=interaction.filesize_limit - ROOM_FOR_THE_CARD,
             in_place=in_place,
+            guest=(
+                interaction.is_user_integration()
+                and not interaction.is_guild_integration()
+                and not interaction.context.dm_channel
+            ),
         )
         reply = cls(interaction.client, address, before=before)
         interaction.extras["reply"] = reply
@@ -164,7 +132,7 @@ class Reply:
         message_id = None
         for attempt in range(1, _ACKNOWLEDGED_BY + 1):
             try:
-                with _understanding():
+                with understanding():
                     callback = await interaction.response.defer(thinking=not self.address.in_place)
             except (aiohttp.ClientError, OSError) as error:
                 if attempt == _ACKNOWLEDGED_BY:
@@ -210,7 +178,7 @@ class Reply:
             return
         await self.restore(self._before)
         try:
-            with _understanding():
+            with understanding():
                 await self._webhook().send(sentence, ephemeral=True, allowed_mentions=_NOBODY)
         except UNREACHABLE as error:
             log.info("a refusal goes another way: %s", error)
@@ -254,10 +222,10 @@ class Reply:
                 continue
             await self._take(way)
             try:
-                with _understanding():
+                with understanding():
                     await self._send(way, message)
             except UNREACHABLE as error:
-                if _is_too_large(error):
+                if is_too_large(error):
                     raise ResultTooLargeError(
                         "The mash-up is larger than what Discord takes here.",
                         hint="Try shorter songs.",
@@ -317,7 +285,7 @@ class Reply:
 
     async def _edit(self, **changes: Any) -> None:  # noqa: ANN401 - as discord.py takes them
         assert self.address.message_id is not None, "asked for by _can_edit"
-        with _understanding():
+        with understanding():
             await self._webhook().edit_message(
                 self.address.message_id, allowed_mentions=_NOBODY, **changes
             )
@@ -341,7 +309,7 @@ class Reply:
         """Ask Discord for the message that the request was answered with, if there is one."""
         answer: Any = "@original"  # Discord's name for it, where a number is expected
         try:
-            with _understanding():
+            with understanding():
                 return (await self._webhook().fetch_message(answer)).id
         except UNREACHABLE as error:
             log.info("the answer to be edited is unknown: %s", error)
@@ -395,7 +363,7 @@ class Reply:
         """Send a new message, unless an attempt of which nobody heard has got through."""
         if self._unsure and await self._is_there(channel, message, content, reference):
             return
-        extras = _extras(message, reference)
+        extras = message.extras(reference)
         if self._nonce is not None:
             extras["nonce"] = self._nonce
         await channel.send(content, allowed_mentions=allowed_mentions, **extras)
@@ -412,7 +380,7 @@ class Reply:
         names = [name for _, name in message.files]
         to = reference.message_id if reference is not None else None
         try:
-            with _understanding():
+            with understanding():
                 async for found in channel.history(after=since, limit=_LOOKED_THROUGH):
                     if (
                         found.content == content
@@ -433,7 +401,7 @@ class Reply:
             address.channel_id, guild_id=address.guild_id
         )
         try:
-            with _understanding():
+            with understanding():
                 await channel.get_partial_message(address.message_id).edit(
                     allowed_mentions=_NOBODY, **changes
                 )
@@ -443,38 +411,11 @@ class Reply:
     async def _to_person(self, message: Message) -> None:
         channel = await self._client.create_dm(discord.Object(self.address.user_id))
         content = message.text or "Your mash-up is ready."
+        if self.address.guild_id is not None and self.address.channel_id is not None:
+            content = (
+                f"In <#{self.address.channel_id}> I could not write; an admin can give me Send "
+                f"Messages there. {content}"
+            )
         await self._send_once(channel, message, content=content, allowed_mentions=_NOBODY)
-
-
-def may_pass(error: BaseException) -> bool:
-    """Return whether the same request may work later, or may have worked unheard."""
-    if isinstance(error, discord.HTTPException):
-        return error.status >= _HTTP_THEIR_FAULT or error.status == _HTTP_TOO_MANY
-    return not isinstance(error, _LOCAL)
-
-
-@contextmanager
-def _understanding() -> Iterator[None]:
-    """Turn what discord.py raises over an answer without sense into an error of the connection."""
-    try:
-        yield
-    except _GARBLED as error:
-        raise GarbledAnswerError(f"{type(error).__name__}: {error}") from error
-
-
-def _extras(message: Message, reference: discord.MessageReference | None = None) -> dict[str, Any]:
-    """Return the parts of a message that `send` takes only when they are there."""
-    extras: dict[str, Any] = {} if reference is None else {"reference": reference}
-    if message.embed is not None:
-        extras["embed"] = message.embed
-    if message.files:
-        extras["files"] = message.new_files()
-    if message.view is not None:
-        extras["view"] = message.view
-    return extras
-
-
-def _is_too_large(error: BaseException) -> bool:
-    return isinstance(error, discord.HTTPException) and (
-        error.status == _HTTP_TOO_LARGE or error.code == TOO_LARGE
-    )
+        if self.address.in_place:
+            await self._tidy(content=None, view=self._before)

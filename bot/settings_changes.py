@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot.replies import UNREACHABLE
+from bot.messages import UNREACHABLE
 from bot.setting_kinds import IdSetting, SettingError
 from bot.settings_words import changed_text, changes_text
 from pipeline.errors import UserError

@@ -14,8 +14,8 @@ import discord
 
 from bot.answers import guarded
 from bot.jobs import CalledOffError, JobState, cancelled
+from bot.messages import UNREACHABLE
 from bot.remix import ACTIONS
-from bot.replies import UNREACHABLE
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import discord
 import pytest
 
 from bot.client import VocalClient
-from bot.ledger import Ledger
+from bot.ledger import Ledger, now
 from bot.replies import Reply
 from bot.store import Store
 from pipeline.errors import NotKeptError, NoVoiceError
@@ -193,10 +194,28 @@ async def test_a_change_that_cannot_be_delivered_is_none(scene: Scene) -> None:
     assert len(buttons(answer.response)) > 5
 
 
+async def test_a_guest_is_told_before_the_token_dies(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord.Interaction, "is_user_integration", lambda _: True)
+    monkeypatch.setattr(discord.Interaction, "is_guild_integration", lambda _: False)
+    scene.hands.gate.clear()
+    answer = await scene.merge()
+    later = now() + 14.5 * 60
+    monkeypatch.setattr("bot.desk.now", lambda: later)
+    await scene.env.advance_time(60)
+    assert answer.response.content.startswith(
+        "Where I am not a member I can answer for 15 minutes only"
+    )
+    assert scene.files() == []
+
+
 async def test_a_server_that_was_left_meanwhile_gets_no_songs(scene: Scene) -> None:
     scene.hands.gate.clear()
     await scene.merge()
-    scene.client._connection._remove_guild(scene.client.get_guild(scene.guild.id))
+    guild = scene.client.get_guild(scene.guild.id)
+    assert guild is not None
+    scene.client._connection._remove_guild(guild)
     scene.hands.gate.set()
     await scene.env.settle()
     assert await scene.client.library.all(scene.guild.id) == []

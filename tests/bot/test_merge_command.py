@@ -305,7 +305,10 @@ async def test_where_the_bot_may_not_write_the_late_result_comes_as_a_dm(scene: 
     scene.hands.gate.set()
     await scene.env.settle()
     [message] = scene.alice.user.dm_channel.history()
-    assert message.content == "Your mash-up is ready."
+    assert message.content == (
+        f"In <#{scene.channel.id}> I could not write; an admin can give me Send Messages there. "
+        "Your mash-up is ready."
+    )
     assert await message.attachments[0].read() == b"voiceband"
 
 
