@@ -163,7 +163,7 @@ def read_config(variables: Mapping[str, str]) -> Config:
         worker_memory_bytes=MIB * read.number("WORKER_MEMORY_MB", 4096, 1024, 1_000_000),
         max_song_s=60.0 * read.number("MAX_SONG_MINUTES", 15, 1, 120),
         max_upload_bytes=MIB * read.number("MAX_UPLOAD_MB", 100, 1, 500),
-        queue_limit=read.number("QUEUE_LIMIT", 20, 1, 1000),
+        queue_limit=read.number("QUEUE_LIMIT", 100, 1, 1000),
         jobs_per_user=read.number("JOBS_PER_USER", 2, 1, 100),
         job_timeout_s=60.0 * read.number("JOB_TIMEOUT_MINUTES", 20, 1, 240),
         log_level=read.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
