@@ -83,6 +83,7 @@ def _run(variables: Mapping[str, str]) -> int:
         print(error, file=sys.stderr)
         return BAD_CONFIG
     logs.set_up(config.log_level, [config.token])
+    os.umask(0o077)  # what the bot and its workers write is nobody else's to read
 
     from aiohttp import ClientError  # noqa: PLC0415 - see this module's docstring
     from discord import DiscordException, LoginFailure  # noqa: PLC0415 - see this module's docstring
