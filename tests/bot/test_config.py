@@ -20,7 +20,7 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert (config.separator, config.workers, config.model_location) == ("auto", 1, "")
     assert config.worker_memory_bytes == 4096 * 1024**2
     assert (config.max_song_s, config.max_upload_bytes) == (900.0, 100 * 1024**2)
-    assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (20, 2, 1200.0)
+    assert (config.queue_limit, config.jobs_per_user, config.job_timeout_s) == (100, 2, 1200.0)
     assert (config.log_level, config.dev_guild_id) == ("INFO", None)
 
 
