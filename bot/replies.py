@@ -38,6 +38,7 @@ ROOM_FOR_THE_CARD = 64 * 1024
 
 _ACKNOWLEDGED_BY = 3  # attempts to acknowledge a request; there are 3 s for it
 _LOOKED_THROUGH = 50  # messages of a channel
+_CLOCKS_DIFFER_S = 60.0
 _GONE = (401, 404)  # the token has died after 15 minutes, or somebody deleted the reply
 _NOBODY = discord.AllowedMentions.none()
 
@@ -376,7 +377,7 @@ class Reply:
         reference: discord.MessageReference | None,
     ) -> bool:
         """Look for a message that may have got through; Discord forgets nonces after minutes."""
-        since = datetime.fromtimestamp(self.address.opened_at, UTC)
+        since = datetime.fromtimestamp(self.address.opened_at - _CLOCKS_DIFFER_S, UTC)
         names = [name for _, name in message.files]
         to = reference.message_id if reference is not None else None
         try:

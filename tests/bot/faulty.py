@@ -251,7 +251,7 @@ class FaultyDiscord(Discord):
                 said = self._through_token(method, token, rest, body, names)
             case _, ["channels", channel, "messages", *rest]:
                 said = self._in_channel(method, channel, rest, body, names)
-            case _, ["users", "@me", "channels"] if body["recipient_id"] != ALICE:
+            case _, ["users", "@me", "channels"] if str(body["recipient_id"]) != ALICE:
                 return as_json({"id": direct(body["recipient_id"]), "type": 1, "recipients": []})
             case _, ["applications", _, "commands"]:
                 return as_json([])
