@@ -1,7 +1,8 @@
 """What a stranger's file may cost: bounds on memory, reading and work that no song comes near.
 
 A file of a few kilobytes can claim tables of gigabytes, or hold a packet that decodes to an hour.
-None of these bounds asks what time it is: the same file is refused on every machine.
+None of these bounds asks what time it is, so that a busy machine refuses no song: they count, or
+ask how long this thread has worked.
 """
 
 from __future__ import annotations
