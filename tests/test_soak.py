@@ -48,3 +48,11 @@ def test_a_leak_is_told_from_noise(
     said = capsys.readouterr().out
     assert ("GROWS memory_mb" in said) is not fine
     assert "flat  handles" in said
+
+
+def test_what_has_caches_may_grow_while_they_fill() -> None:
+    hours = [number / 10 for number in range(30)]
+    filling = [{"memory_mb": 50 + 9 * hour, "handles": 20.0} for hour in hours]
+    assert judge(hours, filling, warm=False)
+    leaking = [{"memory_mb": 50.0, "handles": 20 + 9 * hour} for hour in hours]
+    assert not judge(hours, leaking, warm=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ KEPT_ON_PURPOSE = frozenset({"mashups", "accepted"})
 
 LIMITED = {"faults": 50, "runs": 40, "surprises": PAIRS_REMEMBERED, "picks": MOST_PICKS}
 """The most rows that some tables may have; `runs` has 20 for each of two kinds."""
+
+AGAIN_S = 0.1
 
 
 def count_rows(folder: Path) -> dict[str, int]:
@@ -39,12 +42,15 @@ def has_work(folder: Path) -> bool:
 
 
 async def sample(pid: int, folder: Path) -> dict[str, float]:
-    """Measure a bot that has nothing to do."""
+    """Measure a bot as soon as it has nothing to do."""
+    seen = await _inside(pid, folder)
+    while seen["jobs"]:  # it is being tidied up after
+        await asyncio.sleep(AGAIN_S)
+        seen = await _inside(pid, folder)
     rows = count_rows(folder)
     too_many = {name: rows[name] for name, most in LIMITED.items() if rows[name] > most}
     if too_many:
         raise OverflowError(f"more rows than there may be: {too_many}")
-    seen = await _inside(pid, folder)
     free = KEPT_ON_PURPOSE | LIMITED.keys()
     process = Path(f"/proc/{pid}")
     open_things = _handles(process)
