@@ -382,7 +382,8 @@ class Reply:
         to = reference.message_id if reference is not None else None
         try:
             with understanding():
-                async for found in channel.history(after=since, limit=_LOOKED_THROUGH):
+                newest = channel.history(after=since, limit=_LOOKED_THROUGH, oldest_first=False)
+                async for found in newest:
                     if (
                         found.content == content
                         and [file.filename for file in found.attachments] == names

@@ -10,11 +10,13 @@ import asyncio
 import itertools
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
+from discord.utils import time_snowflake
 
 from tests.bot.loopback import A_MESSAGE, ALICE, CHANNEL, FIXED, MESSAGE, Discord, Upload, as_json
 
@@ -163,6 +165,11 @@ class Shown:
         return said | {"attachments": files}
 
 
+def _from_now_on() -> Iterator[int]:
+    """Return ids for messages, which hold their time as Discord's do."""
+    return itertools.count(time_snowflake(datetime.now(UTC)))
+
+
 @dataclass
 class FaultyDiscord(Discord):
     """The server's side, with a memory.
@@ -199,7 +206,7 @@ class FaultyDiscord(Discord):
     said: list[dict[str, Any]] = field(default_factory=list)
     invalid: bool | None = None
     """What the next attempt to resume is told: not now (False: never again); None resumes."""
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
+    _numbers: Iterator[int] = field(default_factory=_from_now_on)
 
     @property
     def answers(self) -> list[str]:
