@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 from discord import app_commands
 
-from bot.answers import guarded
 from bot.commands import ANYWHERE, BY_ANYBODY
 from bot.erasure import Eraser
 from bot.health import examine, health_embed
+from bot.items import Button, PersistentItem, view_of
 from bot.messages import UNREACHABLE
 from bot.privacy import forget_answer, forget_question, privacy_embed
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    import re
-
     from bot.client import VocalClient
 
 log = logging.getLogger(__name__)
-
-Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
 
 _NOBODY = discord.AllowedMentions.none()
 
@@ -114,9 +110,7 @@ def _forget_command(client: VocalClient) -> app_commands.Command[Any, ..., None]
         if traces.are_none:
             await _whisper(interaction, forget_question(traces))
             return
-        view = discord.ui.View(timeout=None)
-        view.add_item(ForgetButton.of(interaction.user.id))
-        view.stop()
+        view = view_of(ForgetButton.of(interaction.user.id))
         await _whisper(interaction, forget_question(traces), view=view)
 
     return forget
@@ -131,12 +125,8 @@ async def _whisper(
     await interaction.followup.send(text, ephemeral=True, allowed_mentions=_NOBODY, **extras)
 
 
-class ForgetButton(discord.ui.DynamicItem[Button], template=r"forget:(?P<person>[0-9]{1,20})"):
+class ForgetButton(PersistentItem[Button], template=r"forget:(?P<person>[0-9]{1,20})"):
     """Deletes what is kept of a person, if it is that person who presses it."""
-
-    def __init__(self, button: Button, user_id: int) -> None:
-        super().__init__(button)
-        self._user_id = user_id
 
     @classmethod
     def of(cls, user_id: int) -> Self:
@@ -146,34 +136,19 @@ class ForgetButton(discord.ui.DynamicItem[Button], template=r"forget:(?P<person>
             style=discord.ButtonStyle.danger,
             custom_id=f"forget:{user_id}",
         )
-        return cls(button, user_id)
+        return cls(button)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the button that was pressed, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item, int(match["person"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Delete everything, look again, and say what is left."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        if interaction.user.id != self._user_id:
+        user_id = int(self.part("person"))
+        if interaction.user.id != user_id:
             raise NotYourDataError(
                 "This button belongs to somebody else.", hint="Use /forget for what is yours."
             )
         await interaction.response.edit_message(
             content="Deleting what I keep of you…", view=None, allowed_mentions=_NOBODY
         )
-        erasure = await Eraser(interaction.client).erase(self._user_id)
+        erasure = await Eraser(interaction.client).erase(user_id)
         try:
             await interaction.edit_original_response(
                 content=forget_answer(erasure), allowed_mentions=_NOBODY
@@ -182,5 +157,5 @@ class ForgetButton(discord.ui.DynamicItem[Button], template=r"forget:(?P<person>
             log.warning("somebody was forgotten and could not be told: %s", error)
 
 
-DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (ForgetButton,)
+DYNAMIC_ITEMS: tuple[type[PersistentItem[Any]], ...] = (ForgetButton,)
 """What the client registers, so that the button answers after a restart, too."""

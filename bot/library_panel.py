@@ -6,25 +6,21 @@ and at what the person may do, as they are then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.answers import guarded
+from bot.items import Button, PersistentItem, Select, view_of
 from bot.library_text import LONGEST_CHOICE, choice_names, library_embed, removed_text, size_text
 from bot.render import clip
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
 
     from bot.client import VocalClient
     from bot.library import Library, LibraryPage
     from bot.song_table import LibrarySong
-
-Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
-Select: TypeAlias = "discord.ui.Select[discord.ui.View]"
 
 PAGE_SONGS = 10
 """Songs on a page; Discord's lists take up to 25."""
@@ -53,15 +49,13 @@ async def panel(
     """
     library = interaction.client.library
     page = await library.page(library.require(interaction.guild_id), number, PAGE_SONGS)
-    view = discord.ui.View(timeout=None)
+    items: list[PersistentItem[Any]] = []
     theirs = [song for song in page.songs if may_remove(interaction, song)]
     if theirs:
-        view.add_item(RemoveSelect.of(theirs, page.number))
+        items.append(RemoveSelect.of(theirs, page.number))
     if page.pages > 1:
-        view.add_item(PageButton.of("previous", page))
-        view.add_item(PageButton.of("next", page))
-    view.stop()  # the items answer by themselves
-    return library_embed(page, library.quota_bytes), view
+        items += (PageButton.of(way, page) for way in ("previous", "next"))
+    return library_embed(page, library.quota_bytes), view_of(*items)
 
 
 def may_remove(interaction: discord.Interaction[Any], song: LibrarySong) -> bool:
@@ -70,13 +64,9 @@ def may_remove(interaction: discord.Interaction[Any], song: LibrarySong) -> bool
 
 
 class PageButton(
-    discord.ui.DynamicItem[Button], template=r"library:(?P<way>previous|next):(?P<page>[0-9]{1,6})"
+    PersistentItem[Button], template=r"library:(?P<way>previous|next):(?P<page>[0-9]{1,6})"
 ):
     """Turns to another page."""
-
-    def __init__(self, button: Button, number: int) -> None:
-        super().__init__(button)
-        self._number = number
 
     @classmethod
     def of(cls, way: str, page: LibraryPage) -> Self:
@@ -87,36 +77,16 @@ class PageButton(
             custom_id=f"library:{way}:{number}",
             disabled=not 1 <= number <= page.pages,
         )
-        return cls(button, number)
+        return cls(button)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the button that was pressed, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item, int(match["page"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Turn the page."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        embed, view = await panel(interaction, self._number)
+        embed, view = await panel(interaction, int(self.part("page")))
         await interaction.response.edit_message(content=None, embed=embed, view=view)
 
 
-class RemoveSelect(discord.ui.DynamicItem[Select], template=r"library:remove:(?P<page>[0-9]{1,6})"):
+class RemoveSelect(PersistentItem[Select], template=r"library:remove:(?P<page>[0-9]{1,6})"):
     """Removes songs: one's own, or any for who manages the server."""
-
-    def __init__(self, select: Select, number: int) -> None:
-        super().__init__(select)
-        self._number = number
 
     @classmethod
     def of(cls, songs: Sequence[LibrarySong], number: int) -> Self:
@@ -135,31 +105,15 @@ class RemoveSelect(discord.ui.DynamicItem[Select], template=r"library:remove:(?P
             max_values=len(options),
             options=options,
         )
-        return cls(select, number)
+        return cls(select)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the list that was used, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Select)
-        return cls(item, int(match["page"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Remove what was chosen, and show what is left."""
-        await self._choose(interaction)
-
-    @guarded
-    async def _choose(self, interaction: discord.Interaction[VocalClient]) -> None:
         library = interaction.client.library
         songs = await _chosen(interaction, library, self.item.values)
         await interaction.response.defer()
         removed = [await library.remove(song.guild_id, song.id) for song in songs]
-        embed, view = await panel(interaction, self._number)
+        embed, view = await panel(interaction, int(self.part("page")))
         await interaction.edit_original_response(
             content=removed_text([song for song in removed if song is not None]),
             embed=embed,
@@ -189,5 +143,5 @@ async def _chosen(
     return songs
 
 
-DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (PageButton, RemoveSelect)
+DYNAMIC_ITEMS: tuple[type[PersistentItem[Any]], ...] = (PageButton, RemoveSelect)
 """What the client registers, so that the controls answer after a restart, too."""

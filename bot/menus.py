@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 from discord import app_commands
 
 from bot.admission import check_place
-from bot.answers import guarded
 from bot.commands import ANYWHERE, BY_ANYBODY
+from bot.items import Button, PersistentItem, Select, view_of
 from bot.looks import Looks, looks_of
 from bot.picked import PickedOffer, Together
 from bot.picks import KEPT_S
@@ -19,15 +19,11 @@ from pipeline.errors import UserError
 from pipeline.names import clean_name
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
 
     from bot.client import VocalClient
     from bot.orders import Offer
     from bot.picked import Pick, Role
-
-Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
-Select: TypeAlias = "discord.ui.Select[discord.ui.View]"
 
 MENUS: dict[Role, str] = {"vocals": "Use as vocals", "backing": "Use as backing"}
 """What the two menus are called, which Discord shows as it is."""
@@ -127,7 +123,7 @@ async def _use(
         return
     check_place(interaction, interaction.client.policies.of(interaction.guild_id))
     select = SongSelect.of(role, picks.offer_choice(songs), songs)
-    await interaction.response.send_message(choose_text(role), view=_view(select), ephemeral=True)
+    await interaction.response.send_message(choose_text(role), view=view_of(select), ephemeral=True)
 
 
 async def _pick(interaction: discord.Interaction[VocalClient], role: Role, song: Offer) -> None:
@@ -151,19 +147,12 @@ async def _pick(interaction: discord.Interaction[VocalClient], role: Role, song:
         song, role, user_id=user_id, guild_id=guild_id, limit_bytes=policy.max_upload_bytes
     )
     await interaction.edit_original_response(
-        content=got_text(pick, before), view=_view(DropButton.of(pick.id))
+        content=got_text(pick, before), view=view_of(DropButton.of(pick.id))
     )
 
 
-def _view(item: discord.ui.DynamicItem[Any]) -> discord.ui.View:
-    view = discord.ui.View(timeout=None)
-    view.add_item(item)
-    view.stop()  # the dynamic items answer by themselves
-    return view
-
-
 class SongSelect(
-    discord.ui.DynamicItem[Select],
+    PersistentItem[Select],
     template=r"pick:(?P<role>vocals|backing):(?P<list>[0-9a-f]{12})",
 ):
     """Asks which of a message's songs is meant.
@@ -171,11 +160,6 @@ class SongSelect(
     Only the bot's memory has the songs' addresses, which expire: after a restart the list says
     how to get another.
     """
-
-    def __init__(self, select: Select, role: Role, list_id: str) -> None:
-        super().__init__(select)
-        self._role = role
-        self._list_id = list_id
 
     @classmethod
     def of(cls, role: Role, list_id: str, songs: Sequence[Offer]) -> Self:
@@ -187,42 +171,22 @@ class SongSelect(
         select: Select = discord.ui.Select(
             custom_id=f"pick:{role}:{list_id}", placeholder="Choose a song", options=options
         )
-        return cls(select, role, list_id)
+        return cls(select)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the list that was chosen from, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Select)
-        role: Role = "vocals" if match["role"] == "vocals" else "backing"
-        return cls(item, role, match["list"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Take the chosen song."""
-        await self._choose(interaction)
-
-    @guarded
-    async def _choose(self, interaction: discord.Interaction[VocalClient]) -> None:
-        songs = interaction.client.picks.choice(self._list_id)
+        role: Role = "vocals" if self.part("role") == "vocals" else "backing"
+        songs = interaction.client.picks.choice(self.part("list"))
         if songs is None:
             raise StaleListError(
                 "This list has ended.",
-                hint=f"Open {MENUS[self._role]} on the message again.",
+                hint=f"Open {MENUS[role]} on the message again.",
             )
-        await _pick(interaction, self._role, songs[int(self.item.values[0])])
+        await _pick(interaction, role, songs[int(self.item.values[0])])
 
 
-class DropButton(discord.ui.DynamicItem[Button], template=r"pick-drop:(?P<pick>[0-9a-f]{16})"):
+class DropButton(PersistentItem[Button], template=r"pick-drop:(?P<pick>[0-9a-f]{16})"):
     """Lets a song go that waits. Only whoever picked it sees the button."""
-
-    def __init__(self, button: Button, pick_id: str) -> None:
-        super().__init__(button)
-        self._pick_id = pick_id
 
     @classmethod
     def of(cls, pick_id: str) -> Self:
@@ -232,29 +196,13 @@ class DropButton(discord.ui.DynamicItem[Button], template=r"pick-drop:(?P<pick>[
             style=discord.ButtonStyle.secondary,
             custom_id=f"pick-drop:{pick_id}",
         )
-        return cls(button, pick_id)
+        return cls(button)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the button that was pressed, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item, match["pick"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Delete the song."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        pick = await interaction.client.picks.drop(self._pick_id)
+        pick = await interaction.client.picks.drop(self.part("pick"))
         await interaction.response.edit_message(content=dropped_text(pick), view=None)
 
 
-DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (SongSelect, DropButton)
+DYNAMIC_ITEMS: tuple[type[PersistentItem[Any]], ...] = (SongSelect, DropButton)
 """What the client registers, so that lists and buttons answer after a restart, too."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import discord
 
-from bot.answers import guarded
+from bot.items import Button, PersistentItem, view_of
 from bot.settings_changes import require_admin, written_down
 from bot.settings_words import changes_text, page_embed, pages_of
 
 if TYPE_CHECKING:
-    import re
-
     from bot.client import VocalClient
     from bot.policy import Policies
 
@@ -31,43 +29,25 @@ def page_of(policies: Policies, guild_id: int, index: int) -> tuple[discord.Embe
     """
     pages = pages_of(policies.settings)
     index %= len(pages)
-    view = discord.ui.View(timeout=None)
-    view.add_item(Page("Back", (index - 1) % len(pages)))
-    view.add_item(Page("Next", (index + 1) % len(pages)))
-    view.stop()
+    view = view_of(
+        Page.of("Back", (index - 1) % len(pages)), Page.of("Next", (index + 1) % len(pages))
+    )
     embed = page_embed(pages[index], policies.changed(guild_id), index + 1, len(pages))
     return embed, view
 
 
-class Page(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"settings:page:(?P<to>\d{1,3})"
-):
+class Page(PersistentItem[Button], template=r"settings:page:(?P<to>\d{1,3})"):
     """Turns to a page of settings."""
 
-    def __init__(self, label: str, to: int) -> None:
-        super().__init__(discord.ui.Button(label=label, custom_id=f"settings:page:{to}"))
-        self._to = to
-
     @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Page:
-        """Return the button that was pressed."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item.label or "", int(match["to"]))
+    def of(cls, label: str, to: int) -> Self:
+        """Return the button of a page."""
+        return cls(discord.ui.Button(label=label, custom_id=f"settings:page:{to}"))
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Turn the page."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
         guild = require_admin(interaction)
-        embed, view = page_of(interaction.client.policies, guild.id, self._to)
+        embed, view = page_of(interaction.client.policies, guild.id, int(self.part("to")))
         await interaction.response.edit_message(embed=embed, view=view)
 
 
@@ -80,13 +60,10 @@ async def ask_reset_all(
     if not changed:
         await interaction.response.send_message(ALL_DEFAULT, ephemeral=True)
         return
-    view = discord.ui.View(timeout=None)
-    view.add_item(ResetAll())
-    view.stop()
     names = ", ".join(f"`{name}`" for name in changed)
     await interaction.response.send_message(
         f"This brings back the defaults of {names}. /settings export keeps what is there now.",
-        view=view,
+        view=view_of(ResetAll.of()),
         ephemeral=True,
     )
 
@@ -94,35 +71,21 @@ async def ask_reset_all(
 ALL_DEFAULT = "All settings are at their defaults already."
 
 
-class ResetAll(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"settings:reset-all"):
+class ResetAll(PersistentItem[Button], template=r"settings:reset-all"):
     """Brings all settings of a server back to their defaults."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label="Reset them all",
-                style=discord.ButtonStyle.danger,
-                custom_id="settings:reset-all",
-            )
-        )
-
     @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        _item: discord.ui.Item[Any],
-        _match: re.Match[str],
-        /,
-    ) -> ResetAll:
-        """Return the button that was pressed."""
-        return cls()
+    def of(cls) -> Self:
+        """Return the button."""
+        button: Button = discord.ui.Button(
+            label="Reset them all",
+            style=discord.ButtonStyle.danger,
+            custom_id="settings:reset-all",
+        )
+        return cls(button)
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Reset them, and say what that changed."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
         guild = require_admin(interaction)
         await interaction.response.defer()
         policies = interaction.client.policies

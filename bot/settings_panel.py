@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
 from bot.answers import guarded
+from bot.items import Button, PersistentItem, Select, view_of
 from bot.render import clip
 from bot.setting_kinds import OFF, ON, Group, IdSetting, OptionSetting
 from bot.settings_changes import change, channel_types, find, require_admin
 from bot.settings_words import overview_embed, sentence, setting_embed
 
 if TYPE_CHECKING:
-    import re
-
     from bot.client import VocalClient
     from bot.policy import Policies
     from bot.setting_kinds import Setting, Stored
@@ -28,10 +27,6 @@ FORM = "settings:number:"
 
 _PARTS = {"merge": "Defaults of a merge…", "server": "This server…"}
 
-Button: TypeAlias = discord.ui.Button[Any]
-Control: TypeAlias = discord.ui.DynamicItem[Any]
-Select: TypeAlias = discord.ui.Select[Any]
-
 
 def panel(
     policies: Policies, guild: discord.Guild, name: str | None
@@ -43,18 +38,15 @@ def panel(
     SettingError
         There is no such setting any more.
     """
-    view = discord.ui.View(timeout=None)
-    for part in _PARTS:
-        view.add_item(Choose(_chooser(policies, part, name)))
+    items: list[PersistentItem[Any]] = [Choose(_chooser(policies, part, name)) for part in _PARTS]
     if name is None:
         embed = overview_embed(policies.settings, policies.changed(guild.id))
     else:
         setting, value = policies.setting(name), policies.value(guild.id, name)
         embed = setting_embed(setting, value)
-        view.add_item(_control(setting, value, guild))
-        view.add_item(Press(_button(setting, "reset", off=value == setting.default)))
-    view.stop()
-    return embed, view
+        items.append(_control(setting, value, guild))
+        items.append(Press(_button(setting, "reset", off=value == setting.default)))
+    return embed, view_of(*items)
 
 
 def _chooser(policies: Policies, part: str, name: str | None) -> Select:
@@ -72,7 +64,7 @@ def _chooser(policies: Policies, part: str, name: str | None) -> Select:
     )
 
 
-def _control(setting: Setting, value: Stored, guild: discord.Guild) -> Control:
+def _control(setting: Setting, value: Stored, guild: discord.Guild) -> PersistentItem[Any]:
     """Return what changes a setting: a menu where there is something to choose, or a button."""
     if isinstance(setting, IdSetting):
         return Put(_id_menu(setting, cast("tuple[int, ...]", value), guild))
@@ -142,32 +134,17 @@ async def _put(interaction: discord.Interaction[VocalClient], name: str, raw: ob
     await _show(interaction, guild, name, await change(interaction, name, raw))
 
 
-class Choose(discord.ui.DynamicItem[Any], template=r"settings:choose:[a-z]+"):
+class Choose(PersistentItem[Select], template=r"settings:choose:[a-z]+"):
     """The menu of settings: opens the panel at one of them."""
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        _match: re.Match[str],
-        /,
-    ) -> Choose:
-        """Return the menu in which something was chosen."""
-        return cls(item)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Show the setting."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
         guild = require_admin(interaction)
         await interaction.response.defer()
         await _show(interaction, guild, self.item.values[0], "")
 
 
-class Put(discord.ui.DynamicItem[Any], template=r"settings:put:(?P<name>[a-z_]{1,32})"):
+class Put(PersistentItem[Any], template=r"settings:put:(?P<name>[a-z_]{1,32})"):
     """The menu of what a setting may be: changes it.
 
     Parameters
@@ -176,52 +153,23 @@ class Put(discord.ui.DynamicItem[Any], template=r"settings:put:(?P<name>[a-z_]{1
         A menu of words, of channels or of roles.
     """
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        _match: re.Match[str],
-        /,
-    ) -> Put:
-        """Return the menu in which something was chosen."""
-        return cls(item)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Change the setting."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        name = self.custom_id.rpartition(":")[2]
+        name = self.part("name")
         chosen = self.item.values
         words = isinstance(self.item, discord.ui.Select)
         await _put(interaction, name, chosen[0] if words else [found.id for found in chosen])
 
 
 class Press(
-    discord.ui.DynamicItem[Any], template=r"settings:press:[a-z_]{1,32}:(?:on|off|edit|reset)"
+    PersistentItem[Button],
+    template=r"settings:press:(?P<name>[a-z_]{1,32}):(?P<what>on|off|edit|reset)",
 ):
     """A button that turns a setting on or off, resets it, or asks for its number."""
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        _match: re.Match[str],
-        /,
-    ) -> Press:
-        """Return the button that was pressed."""
-        return cls(item)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Change the setting, or open the form that does."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        _, _, name, what = self.custom_id.split(":")
+        name, what = self.part("name"), self.part("what")
         if what != "edit":
             await _put(interaction, name, None if what == "reset" else what)
             return
@@ -270,5 +218,5 @@ class NumberForm(discord.ui.Modal):
         await _put(interaction, self._name, self.number.value)
 
 
-DYNAMIC_ITEMS: tuple[type[Control], ...] = (Choose, Put, Press)
+DYNAMIC_ITEMS: tuple[type[PersistentItem[Any]], ...] = (Choose, Put, Press)
 """What answers in a panel, also after a restart."""

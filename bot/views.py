@@ -1,25 +1,23 @@
 """The buttons under answers: each has an owner, survives a restart and ends politely.
 
-Views are sent already stopped: discord.py keeps nothing in memory for each message, and the
-dynamic items answer by what their `custom_id` says.
+They stand in no memory: each answers by what its `custom_id` says.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from bot.answers import guarded
+from bot.items import Button, PersistentItem, view_of
 from bot.jobs import CalledOffError, JobState, cancelled
 from bot.messages import UNREACHABLE
 from bot.remix import ACTIONS
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Awaitable, Iterator
 
     from bot.client import VocalClient
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from bot.remix import Action, Change
 
 log = logging.getLogger(__name__)
-
-Button: TypeAlias = "discord.ui.Button[discord.ui.View]"
 
 _making: set[tuple[str, int]] = set()  # which mash-ups are being changed, and by whom
 
@@ -68,7 +64,7 @@ def mashup_ended() -> MashupEndedError:
 
 def remix_view(mashup: Mashup) -> discord.ui.View:
     """Return the buttons under a mash-up; those that would do nothing cannot be pressed."""
-    return _view(*(RemixButton.of(action, mashup) for action in ACTIONS.values()))
+    return view_of(*(RemixButton.of(action, mashup) for action in ACTIONS.values()))
 
 
 def highlight_view(mashup: Mashup) -> discord.ui.View:
@@ -79,34 +75,21 @@ def highlight_view(mashup: Mashup) -> discord.ui.View:
         style=discord.ButtonStyle.primary,
         custom_id=RemixButton.custom_id_of("highlight", mashup.id),
     )
-    return _view(RemixButton(offer, "highlight", mashup.id))
+    return view_of(RemixButton(offer))
 
 
 def progress_view(job_id: str) -> discord.ui.View:
     """Return what stands under the progress of a job: a button that cancels it."""
-    return _view(CancelButton.of(job_id))
-
-
-def _view(*items: discord.ui.DynamicItem[Button]) -> discord.ui.View:
-    view = discord.ui.View(timeout=None)
-    for item in items:
-        view.add_item(item)
-    view.stop()
-    return view
+    return view_of(CancelButton.of(job_id))
 
 
 class RemixButton(
-    discord.ui.DynamicItem[Button], template=r"remix:(?P<action>[a-z_]+):(?P<mashup>[0-9a-f]{12})"
+    PersistentItem[Button], template=r"remix:(?P<action>[a-z_]+):(?P<mashup>[0-9a-f]{12})"
 ):
     """Makes a mash-up anew with one thing changed.
 
     Whoever ordered the mash-up changes it in place; anybody else gets one of their own.
     """
-
-    def __init__(self, button: Button, action_id: str, mashup_id: str) -> None:
-        super().__init__(button)
-        self._action_id = action_id
-        self._mashup_id = mashup_id
 
     @staticmethod
     def custom_id_of(action_id: str, mashup_id: str) -> str:
@@ -125,28 +108,12 @@ class RemixButton(
             custom_id=cls.custom_id_of(action.id, mashup.id),
             row=action.row,
         )
-        return cls(button, action.id, mashup.id)
+        return cls(button)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the button that was pressed, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item, match["action"], match["mashup"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Make the mash-up anew."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
         client = interaction.client
-        mashup = await client.ledger.mashup(self._mashup_id)
+        mashup = await client.ledger.mashup(self.part("mashup"))
         if mashup is None or mashup.guild_id != interaction.guild_id:
             # This acknowledges the press, too.
             await _remove_buttons(interaction.response.edit_message(view=None))
@@ -155,7 +122,7 @@ class RemixButton(
             raise RemixOffError(
                 "Remixes are turned off in this server.", hint="Use /merge with the songs again."
             )
-        action = ACTIONS.get(self._action_id)
+        action = ACTIONS.get(self.part("action"))
         if action is None:
             raise UnknownButtonError(
                 "This button belongs to another version of the bot.",
@@ -202,12 +169,8 @@ def _one_at_a_time(mashup: Mashup, user_id: int) -> Iterator[None]:
         _making.discard(making)
 
 
-class CancelButton(discord.ui.DynamicItem[Button], template=r"cancel:(?P<job>[0-9a-f]{12})"):
+class CancelButton(PersistentItem[Button], template=r"cancel:(?P<job>[0-9a-f]{12})"):
     """Cancels a job, for its owner and for moderators."""
-
-    def __init__(self, button: Button, job_id: str) -> None:
-        super().__init__(button)
-        self._job_id = job_id
 
     @classmethod
     def of(cls, job_id: str) -> Self:
@@ -215,27 +178,11 @@ class CancelButton(discord.ui.DynamicItem[Button], template=r"cancel:(?P<job>[0-
         button: Button = discord.ui.Button(
             label="Cancel", style=discord.ButtonStyle.secondary, custom_id=f"cancel:{job_id}"
         )
-        return cls(button, job_id)
+        return cls(button)
 
-    @classmethod
-    async def from_custom_id(
-        cls,
-        _interaction: discord.Interaction[Any],
-        item: discord.ui.Item[Any],
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Return the button that was pressed, by its `custom_id` alone."""
-        assert isinstance(item, discord.ui.Button)
-        return cls(item, match["job"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def answer(self, interaction: discord.Interaction[VocalClient]) -> None:
         """Cancel the job; its progress turns into the news of it."""
-        await self._press(interaction)
-
-    @guarded
-    async def _press(self, interaction: discord.Interaction[VocalClient]) -> None:
-        job = interaction.client.queue.job(self._job_id)
+        job = interaction.client.queue.job(self.part("job"))
         if job is None or job.state is JobState.ENDED or job.called_off is not None:
             raise JobEndedError("This merge has ended already.")
         job.call_off(_why(interaction, job))
@@ -259,5 +206,5 @@ def _why(interaction: discord.Interaction[Any], job: Job) -> CalledOffError:
     raise NotYoursError("Only whoever started this merge, or a moderator, can cancel it.")
 
 
-DYNAMIC_ITEMS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (RemixButton, CancelButton)
+DYNAMIC_ITEMS: tuple[type[PersistentItem[Any]], ...] = (RemixButton, CancelButton)
 """What the client registers, so that buttons answer after a restart, too."""
