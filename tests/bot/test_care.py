@@ -98,7 +98,7 @@ async def test_health_is_for_the_owner(scene: Scene, registry: Registry) -> None
     assert embed.title.startswith("vocal ")
     assert "in 1 server" in embed.description
     said = fields(answer)
-    assert said["Queue"].startswith("0 running, 0 waiting; 0 of 20 places taken.")
+    assert said["Queue"].startswith("0 running, 0 waiting; 0 of 100 places taken.")
     assert "merge 41 s" in said["Queue"]
     assert said["Spleeter's weights"] == "They are not here."
     assert "`AB12CD`" in said["Last failures"]

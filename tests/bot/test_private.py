@@ -26,6 +26,7 @@ async def test_songs_and_records_are_for_the_bots_user_alone(tmp_path: Path) -> 
         async with asyncio.timeout(30):
             await discord.edited.wait()  # the songs are being fetched
         await wait_until(lambda: steps_of_jobs(tmp_path) == ["accepted"])
+        await wait_until(lambda: any(tmp_path.glob("data/jobs/*/vocals.mp3")))
         found = modes(tmp_path / "data")
         bot.terminate()
         await bot.communicate()
