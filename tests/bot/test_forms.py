@@ -129,9 +129,7 @@ async def test_what_is_clearly_no_song_is_refused_unread(scene: Scene) -> None:
     for name in ("cover.png", "paper.pdf", "tune.mid"):
         answer = await fill_in(scene, backing=(name, b"x"))
         assert answer.ephemeral
-        assert answer.response.content == (
-            f"{name} is no song. Attach an audio file, or a video."
-        )
+        assert answer.response.content == (f"{name} is no song. Attach an audio file, or a video.")
     assert asked == []
     assert scene.hands.tasks == []
     assert scene.files() == []
