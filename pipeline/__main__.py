@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     try:
         with listener(quiet=options.quiet) as on_progress:
-            lines = _COMMANDS[options.command](options, on_progress)
+            lines = _COMMANDS[options.command](options, _heeding(on_progress))
     except UserError as error:
         errors.print(str(error), style="bold red")
         return 2
@@ -61,6 +62,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has seen enough; Python must not try again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+_called_off = threading.Event()
+
+
+def _call_off(*_: object) -> None:
+    """Call the work off, on Ctrl-C and on a kill alike."""
+    _called_off.set()
+    raise KeyboardInterrupt
+
+
+def _heeding(on_progress: OnProgress) -> OnProgress:
+    """Return what also calls the work off if that was lost inside a library that calls us back."""
+
+    def tell(progress: Progress) -> None:
+        if _called_off.is_set():
+            raise KeyboardInterrupt
+        on_progress(progress)
+
+    return tell
 
 
 def _run_merge(options: argparse.Namespace, on_progress: OnProgress) -> list[str]:
@@ -285,7 +306,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, OnProgress], list[str]]] = {
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill cleans up as Ctrl-C does
+    for number in (signal.SIGINT, signal.SIGTERM):  # a kill cleans up as Ctrl-C does
+        signal.signal(number, _call_off)
     # Two songs are worked on side by side: a pool of the algebra library would only get in the way.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     sys.exit(main())

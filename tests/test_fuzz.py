@@ -74,7 +74,7 @@ def stray(_path: Path) -> None:
 
 
 def talk(_path: Path) -> None:
-    print("talk")
+    print("talk", flush=True)
 
 
 def test_the_reader_notices_all_that_may_go_wrong(tmp_path: Path) -> None:
