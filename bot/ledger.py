@@ -14,9 +14,6 @@ from pipeline.errors import RecipeError
 from pipeline.facts import from_facts, to_facts
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable
-
     from bot.store import Store
 
 log = logging.getLogger(__name__)
@@ -193,19 +190,6 @@ class Ledger:
         rows = await self._store.read("SELECT facts FROM mashups WHERE id = ?", (mashup_id,))
         return _load(Mashup, rows[0]["facts"]) if rows else None
 
-    async def mashups_of(self, owner: int) -> list[Mashup]:
-        """Return all mash-ups that somebody may change."""
-        rows = await self._store.read("SELECT facts FROM mashups WHERE owner = ?", (owner,))
-        return _mashups(rows)
-
-    async def mashups_in(self, guild_id: int, limit: int) -> list[Mashup]:
-        """Return the newest mash-ups of a server."""
-        rows = await self._store.read(
-            "SELECT facts FROM mashups WHERE guild_id = ? ORDER BY made_at DESC LIMIT ?",
-            (guild_id, limit),
-        )
-        return _mashups(rows)
-
     async def drop_mashup(self, mashup_id: str) -> None:
         """Forget a mash-up: its buttons have ended."""
         await self._store.write("DELETE FROM mashups WHERE id = ?", (mashup_id,))
@@ -232,11 +216,6 @@ class Ledger:
 def now() -> float:
     """Return the time in seconds since 1970."""
     return time.time()
-
-
-def _mashups(rows: Iterable[sqlite3.Row]) -> list[Mashup]:
-    found = (_load(Mashup, row["facts"]) for row in rows)
-    return [mashup for mashup in found if mashup is not None]
 
 
 def _load(kind: type[T], text: str) -> T | None:

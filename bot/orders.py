@@ -5,7 +5,6 @@ All of it survives a restart of the bot, and none of it can be pressed, sent or 
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -23,17 +22,10 @@ if TYPE_CHECKING:
 TOKEN_LIVES_S = 15 * 60.0
 """How long an interaction may be answered through its token, in seconds."""
 
-_ID = re.compile(r"[0-9a-f]{12}")
-
 
 def new_id() -> str:
     """Return a name for a job or a mash-up: 12 hexadecimal digits, safe as a directory's name."""
     return secrets.token_hex(6)
-
-
-def is_id(text: str) -> bool:
-    """Return whether something has the form of `new_id`."""
-    return _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from simcord.env import Env
 
+    from bot.orders import Mashup
     from bot.tasks import MergeTask
     from pipeline.types import MergeResult, Progress
 
@@ -49,6 +50,12 @@ class Scene:
             for request in self.env.http_requests
             if request.method == method and fnmatch(request.path, pattern)
         ]
+
+    async def mashups_of(self, who: int) -> list[Mashup]:
+        """Return all mash-ups that somebody may change."""
+        rows = await self.client.store.read("SELECT id FROM mashups WHERE owner = ?", (who,))
+        found = [await self.client.ledger.mashup(row["id"]) for row in rows]
+        return [mashup for mashup in found if mashup is not None]
 
     async def restart(self, client: VocalClient) -> None:
         """Stop the bot and start another in the same world."""

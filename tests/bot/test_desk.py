@@ -80,7 +80,7 @@ async def nothing(*_: Any) -> None:
 async def test_a_merge_leaves_nothing_open_and_a_mashup_to_change(scene: Scene) -> None:
     await scene.merge(balance=2.5)
     assert await scene.client.ledger.open_jobs() == []
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 2.5
     assert (mashup.vocals.name, mashup.backing.name) == ("rapper.mp3", "diva.mp3")
     assert mashup.guild_id == scene.guild.id
@@ -94,7 +94,7 @@ async def test_the_owner_changes_a_mashup_in_its_place(scene: Scene) -> None:
     assert answer.response.id == before
     assert len(answer.response.attachments) == 1
     assert [message.id for message in scene.channel.history()] == [before]
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 3.0
     assert scene.files() == []
 
@@ -129,7 +129,7 @@ async def test_a_failed_change_leaves_the_mashup_as_it_was(scene: Scene) -> None
     [whisper] = pressed.followups
     assert whisper.content == "rapper.mp3 has no voice."
     assert whisper.ephemeral
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 1.0
 
 
@@ -146,7 +146,7 @@ async def test_pieces_that_are_gone_end_the_buttons_politely(scene: Scene) -> No
     assert whisper.ephemeral
     assert answer.response.components == []
     assert len(answer.response.attachments) == 1
-    assert await scene.client.ledger.mashups_of(scene.alice.id) == []
+    assert await scene.mashups_of(scene.alice.id) == []
 
 
 async def test_others_get_a_copy_of_their_own(scene: Scene) -> None:
@@ -156,9 +156,9 @@ async def test_others_get_a_copy_of_their_own(scene: Scene) -> None:
     assert copy is not None
     assert copy.id != answer.response.id
     assert len(copy.attachments) == 1
-    [theirs] = await scene.client.ledger.mashups_of(scene.bob.id)
+    [theirs] = await scene.mashups_of(scene.bob.id)
     assert theirs.recipe.balance == 3.0
-    [mine] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mine] = await scene.mashups_of(scene.alice.id)
     assert mine.recipe.balance == 1.0
 
 
@@ -189,7 +189,7 @@ async def test_a_change_that_cannot_be_delivered_is_none(scene: Scene) -> None:
     scene.env.inject_error("PATCH", "/webhooks/*/messages/*", status=413, code=40005)
     scene.hands.gate.set()
     await scene.env.settle()
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 1.0
     assert len(buttons(answer.response)) > 5
 
@@ -292,7 +292,7 @@ async def test_a_change_goes_on_after_a_restart(scene: Scene, reborn: Any) -> No
     await scene.restart(reborn())
     await scene.env.settle()
     assert answer.response.content == ""
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     assert mashup.recipe.balance == 3.0
     assert len(buttons(answer.response)) > 5
 

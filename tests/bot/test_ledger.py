@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
 from bot.ledger import HOUR_S, MASHUPS_LIVE_S, Entry, Fault, Ledger, Step
-from bot.orders import Address, Errand, Mashup, OrderedSong, is_id, new_id
+from bot.orders import Address, Errand, Mashup, OrderedSong, new_id
 from bot.store import Store
 from pipeline.recipe import Recipe
 from pipeline.types import KnownSong
@@ -55,9 +56,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def test_ids_are_ids() -> None:
-    assert is_id(new_id())
+    assert re.fullmatch("[0-9a-f]{12}", new_id())
     assert new_id() != new_id()
-    assert not any(is_id(text) for text in ("", "../../x", "0" * 11, "G" * 12, "0" * 12 + "\n"))
 
 
 async def test_a_job_is_read_back_as_it_was_written(store: Store) -> None:
@@ -126,9 +126,6 @@ async def test_mashups_are_remembered_for_their_buttons(store: Store) -> None:
     changed = replace(MASHUP, recipe=Recipe(nudge=4))
     await ledger.keep_mashup(changed)
     assert await ledger.mashup(MASHUP.id) == changed
-    assert await ledger.mashups_of(7) == [changed]
-    assert await ledger.mashups_of(8) == []
-    assert await ledger.mashups_in(8, 5) == [changed]
     await ledger.drop_mashup(MASHUP.id)
     assert await ledger.mashup(MASHUP.id) is None
 
@@ -141,7 +138,6 @@ async def test_old_mashups_and_unreadable_ones_are_gone(store: Store) -> None:
     assert await ledger.mashup(MASHUP.id) is None
     await store.write("UPDATE mashups SET facts = '{}'")
     assert await ledger.mashup(late.id) is None
-    assert await ledger.mashups_of(7) == []
 
 
 async def test_the_last_faults_are_kept(store: Store) -> None:

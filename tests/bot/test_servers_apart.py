@@ -106,14 +106,14 @@ async def test_nobody_elsewhere_removes_them(elsewhere: Elsewhere) -> None:
 @pytest.mark.parametrize("action", ["louder", "swap", "stems", "highlight"])
 async def test_no_button_of_a_mash_up_works_elsewhere(elsewhere: Elsewhere, action: str) -> None:
     scene = elsewhere.scene
-    [mashup] = await scene.client.ledger.mashups_of(scene.alice.id)
+    [mashup] = await scene.mashups_of(scene.alice.id)
     answer = await elsewhere.use(
         discord.ui.Button(label="x", custom_id=f"remix:{action}:{mashup.id}")
     )
     said = " ".join(one.content for one in (answer.response, *answer.followups))
     assert "The buttons of this mash-up have ended" in said
     assert elsewhere.nothing_was_made(before=1)
-    assert await scene.client.ledger.mashups_of(scene.alice.id) == [mashup]
+    assert await scene.mashups_of(scene.alice.id) == [mashup]
 
 
 async def test_a_moderator_elsewhere_cancels_nothing(elsewhere: Elsewhere) -> None:
