@@ -45,7 +45,10 @@ demo: $(VENV)/.installed $(SONGS)  ## merge two songs: VOCALS=a.mp3 BACKING=b.m4
 bot: $(VENV)/.installed  ## start the Discord bot; its token goes into .env (see .env.example)
 	@$(BIN)/python -m bot
 
-test: lint types unit  ## lint, types and tests
+test: $(VENV)/.installed-dev  ## lint, types and tests
+	@# What checks and what downloads do not wait for each other.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types $(TRAIN_VENV)/.installed
+	@$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
