@@ -1,7 +1,8 @@
 """The bot's one database: SQLite in a file that only this user can read, brought up to date here.
 
 Who writes what is up to the modules that own a table: `bot.ledger` jobs, mash-ups and faults,
-`bot.estimates` runs, `bot.policy` settings, `bot.library` songs and `bot.picks` picks. Times are seconds since 1970.
+`bot.estimates` runs, `bot.policy` settings, `bot.library` songs and `bot.picks` picks. Times are
+seconds since 1970.
 """
 
 from __future__ import annotations
