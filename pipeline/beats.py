@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.mono import Mono
     from pipeline.neural_beats import Activations
     from pipeline.onsets import Curve
-    from pipeline.types import Signal
+    from pipeline.types import OnFraction, Signal
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -52,7 +52,9 @@ _CLEARLY = 1.0  # surer between the beats than on them
 _LIBROSA_LATE_S = 0.04  # median over 34 songs with known beats
 
 
-def track_beats(samples: Signal | Mono, method: str = "auto") -> BeatGrid:
+def track_beats(
+    samples: Signal | Mono, method: str = "auto", on_fraction: OnFraction = lambda _: None
+) -> BeatGrid:
     """Find the beats and bars of a song.
 
     Parameters
@@ -63,6 +65,8 @@ def track_beats(samples: Signal | Mono, method: str = "auto") -> BeatGrid:
         Who looks for the pulse: "neural" is the network together with onsets, "onsets" this
         module without the network, "librosa" librosa's tracker (Ellis 2007), "auto" what is best:
         the network. Refinement is the same for all.
+    on_fraction
+        Told the share of the work that is done, in [0, 1]; what it raises passes through.
 
     Returns
     -------
@@ -84,12 +88,16 @@ def track_beats(samples: Signal | Mono, method: str = "auto") -> BeatGrid:
     coarse = onset_bands(mono, _HOP, _WINDOW)
     if coarse.movement < _STANDSTILL:
         return BeatGrid()
+    on_fraction(0.15)
     heard = beat_activations(mono) if method in ("auto", "neural") else None
+    on_fraction(0.4)
     rough = _librosa_beats(mono) if method == "librosa" else _chain(coarse, heard)
     if len(rough) < 4:
         return BeatGrid()
+    on_fraction(0.65)
     duration_s = mono.shape[0] / RATE
     beats = _refine(rough, onset_bands(mono, _FINE_HOP, _FINE_WINDOW), duration_s)
+    on_fraction(0.85)
     features = bar_features(mono)
     if heard is None:
         beats = _without_off_beats(beats, coarse)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeline.loudness import Levels
     from pipeline.mix import Premaster
     from pipeline.tapes import Sound
-    from pipeline.types import Signal
+    from pipeline.types import OnFraction, Signal
 
 OnMastered: TypeAlias = "Callable[[Layers, Gain], None]"
 """Told what goes into a file."""
@@ -59,6 +59,7 @@ def deliver(
     max_bytes: int | None = None,
     *,
     on_mastered: OnMastered = lambda _layers, _gain: None,
+    on_fraction: OnFraction = lambda _: None,
 ) -> tuple[Layers, Loudness]:
     """Master a mix, write it and measure what was written.
 
@@ -79,6 +80,9 @@ def deliver(
         Most bytes that the file may have.
     on_mastered
         Told what is about to be written and the gain that made it of the draft, each time.
+    on_fraction
+        Told the share that is written, in [0, 1], each time from the start; what it raises passes
+        through.
 
     Returns
     -------
@@ -108,6 +112,7 @@ def deliver(
             artist=ARTIST,
             max_bytes=max_bytes,
             listener=ear.listen,
+            on_fraction=on_fraction,
         )
         layers = _write_live(draft, aim, write, on_mastered) if may_be_live else None
         if layers is None:

@@ -24,10 +24,10 @@ from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pipeline.tapes import Sound
-    from pipeline.types import Signal
+    from pipeline.types import OnFraction, Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,7 @@ def encode(
     artist: str = "",
     max_bytes: int | None = None,
     listener: Listener | None = None,
+    on_fraction: OnFraction = lambda _: None,
 ) -> Path:
     """Write a sound as an audio file in the format that the extension names.
 
@@ -106,6 +107,9 @@ def encode(
         Given what the encoder makes of the sound, as `pipeline.codec.decode_blocks` reads it and
         while it is being written, if the format allows that; anew for each bit rate that is
         tried. It runs in another thread, and takes it all.
+    on_fraction
+        Told the share that is written, in [0, 1], anew for each bit rate; what it raises passes
+        through.
 
     Returns
     -------
@@ -133,10 +137,11 @@ def encode(
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".encoding-") as scratch:
             target = Path(scratch, "whole" + extension)
             for kbps in _rungs(extension, samples.shape[1] / SAMPLE_RATE, max_bytes):
+                told = _told(samples, on_fraction)
                 if kbps is None:
-                    _write_lossless(samples, target, tags, listener)
+                    _write_lossless(told, target, tags, listener)
                 else:
-                    _write_lossy(samples, target, tags, kbps, listener)
+                    _write_lossy(told, target, tags, kbps, listener)
                 if max_bytes is None or target.stat().st_size <= max_bytes:
                     return target.replace(path)
     except OSError as error:
@@ -173,8 +178,18 @@ def _too_big(shown: str, extension: str, length_s: float, max_bytes: int) -> Out
     )
 
 
+def _told(sound: Sound, on_fraction: OnFraction) -> Iterator[Signal]:
+    """Read a sound a second at a time, and tell the share of it that was taken."""
+    length = sound.shape[1]
+    done = 0
+    for block in blocks(sound):
+        yield block
+        done += block.shape[1]
+        on_fraction(done / length)
+
+
 def _write_lossless(
-    sound: Sound, target: Path, tags: dict[str, str], listener: Listener | None
+    sound: Iterable[Signal], target: Path, tags: dict[str, str], listener: Listener | None
 ) -> None:
     name = os.fsencode(target)  # soundfile would insist on a folder's name being UTF-8
     with sf.SoundFile(
@@ -182,14 +197,18 @@ def _write_lossless(
     ) as file:
         for key, value in tags.items():
             setattr(file, key, value)
-        for block in blocks(sound):
+        for block in sound:
             file.write(block.T)
     if listener:
         listener(decode_blocks(target))
 
 
 def _write_lossy(
-    sound: Sound, target: Path, tags: dict[str, str], kbps: int, listener: Listener | None
+    sound: Iterable[Signal],
+    target: Path,
+    tags: dict[str, str],
+    kbps: int,
+    listener: Listener | None,
 ) -> None:
     """Feed ffmpeg, block by block, with as much as it takes, while the listener hears it."""
     stream = _LOSSY[target.suffix].stream if listener else ""
@@ -247,12 +266,12 @@ def _command(target: Path, tags: dict[str, str], kbps: int, stream: str) -> list
     return [find_ffmpeg(), "-v", "error", "-y", *source, *coded, *named, *out]
 
 
-def _feed(sound: Sound, ffmpeg: subprocess.Popen[bytes]) -> bool:
+def _feed(sound: Iterable[Signal], ffmpeg: subprocess.Popen[bytes]) -> bool:
     """Return whether it has taken everything; if not, it has given up and says why."""
     if ffmpeg.stdin is None:
         raise ValueError("ffmpeg must have a pipe to its standard input")
     try:
-        for block in blocks(sound):
+        for block in sound:
             frames = np.stack(tuple(block), axis=1, dtype="<f4")
             ffmpeg.stdin.write(np.clip(frames, -1.0, 1.0, out=frames).data)
         ffmpeg.stdin.close()

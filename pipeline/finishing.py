@@ -84,7 +84,12 @@ def finish(
         with conductor.stage(Stage.ENCODE) as on_fraction:
             undo.callback(path.unlink, missing_ok=True)
             layers, loudness = deliver(
-                draft, path, tags.title, wanted.bytes_of_sound, on_mastered=on_mastered
+                draft,
+                path,
+                tags.title,
+                wanted.bytes_of_sound,
+                on_mastered=on_mastered,
+                on_fraction=lambda done: on_fraction(0.8 * done),
             )
             on_fraction(0.8)
             written = _write_stems(layers, wanted, tags.title, undo)

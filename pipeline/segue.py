@@ -137,8 +137,8 @@ def segue(
     with conductor.stage(Stage.BEATS) as on_fraction:
         grids = side_by_side(
             on_fraction,
-            lambda _: track_beats(first.samples),
-            lambda _: track_beats(second.samples),
+            lambda tell: track_beats(first.samples, on_fraction=tell),
+            lambda tell: track_beats(second.samples, on_fraction=tell),
         )
     with conductor.stage(Stage.PLAN):
         turn = plan_turn(_facts(first, grids[0]), _facts(second, grids[1]), bars)

@@ -231,7 +231,8 @@ class Desk:
         else:
             mono = narrow(recording.sound.samples, self.blank)
         on_fraction(0.1)
-        beats = Beats(grid=track_beats(mono, self.recipe.beats), mono=mono)
+        grid = track_beats(mono, self.recipe.beats, lambda done: on_fraction(0.1 + 0.9 * done))
+        beats = Beats(grid=grid, mono=mono)
         release(mono)
         return beats
 

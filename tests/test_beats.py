@@ -149,6 +149,15 @@ def test_librosa_finds_the_same_beats_where_the_pulse_is_plain(drift: float) -> 
     assert bars_found(grid, song.grid) > 0.9
 
 
+@pytest.mark.parametrize("method", ["neural", "onsets"])
+def test_whoever_waits_is_told_how_far_it_is(method: str) -> None:
+    told: list[float] = []
+    track_beats(clicks(np.arange(0.5, 12.0, 0.5), 12.0), method, told.append)
+    assert told == sorted(set(told))
+    assert len(told) >= 4
+    assert 0.0 < told[0] < told[-1] < 1.0
+
+
 def test_another_method_is_refused() -> None:
     with pytest.raises(ValueError, match=f"named guess: use {' or '.join(METHODS)}"):
         track_beats(clicks(np.arange(0, 8, 0.5), 8.0), "guess")

@@ -235,3 +235,31 @@ def test_a_listener_that_fails_ends_the_writing(tmp_path: Path, extension: str, 
         encode(sines(30.0, SAMPLE_RATE), tmp_path / f"o.{extension}", title="", listener=listen)
     assert "no ears" in f"{caught.value} {caught.value.__cause__}"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("extension", ["mp3", "wav"])
+def test_whoever_waits_is_told_how_far_it_is(tmp_path: Path, extension: str) -> None:
+    told: list[float] = []
+    path = tmp_path / f"o.{extension}"
+    encode(sines(4.0, SAMPLE_RATE), path, title="", on_fraction=told.append)
+    assert told == pytest.approx([0.25, 0.5, 0.75, 1.0])
+
+
+@pytest.mark.parametrize("extension", ["mp3", "wav"])
+def test_it_can_be_called_off_while_it_writes(tmp_path: Path, extension: str) -> None:
+    told: list[float] = []
+
+    def call_off(fraction: float) -> None:
+        told.append(fraction)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        encode(
+            sines(30.0, SAMPLE_RATE),
+            tmp_path / f"o.{extension}",
+            title="",
+            listener=list,
+            on_fraction=call_off,
+        )
+    assert told == pytest.approx([1 / 30])
+    assert not list(tmp_path.iterdir())
