@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipeline.arguments import FORMATS_IN_WORDS, build_parser
-from pipeline.errors import OutputError, RecipeError, StageError, UserError
+from pipeline.errors import Cancelled, OutputError, RecipeError, StageError, UserError
 from pipeline.names import clean_name
 from pipeline.outputs import made_folder, put, reserve, write_text
 from pipeline.recipe import OPTIONS, Recipe
@@ -46,15 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with listener(quiet=options.quiet) as on_progress:
             lines = _COMMANDS[options.command](options, _heeding(on_progress))
-    except UserError as error:
-        errors.print(str(error), style="bold red")
-        return 2
-    except StageError as error:
-        errors.print(f"{error} ({error.cause})", style="bold red")
-        return 1
-    except KeyboardInterrupt:
-        errors.print("Called off; nothing was written.")
-        return 130
+    except (UserError, StageError, Cancelled, KeyboardInterrupt) as error:
+        return _told(error, errors)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack letters that titles have
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -64,21 +57,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _told(error: BaseException, errors: Console) -> int:
+    """Say why there is no result, and return the exit code."""
+    # Ctrl-C reaches the programs that we have started as well: that they fail is no news then.
+    if _called_off.is_set() or isinstance(error, (Cancelled, KeyboardInterrupt)):
+        errors.print("Called off; nothing was written.")
+        return 130
+    if isinstance(error, StageError):
+        errors.print(f"{error} ({error.cause})", style="bold red")
+        return 1
+    errors.print(str(error), style="bold red")
+    return 2
+
+
 _called_off = threading.Event()
 
 
 def _call_off(*_: object) -> None:
-    """Call the work off, on Ctrl-C and on a kill alike."""
+    """Call the work off, on Ctrl-C and on a kill alike; the second time, at once.
+
+    An exception that is raised wherever the program happens to be may be lost inside a library
+    that calls us back, or come in the middle of clearing up.
+    """
+    if _called_off.is_set():
+        raise KeyboardInterrupt
     _called_off.set()
-    raise KeyboardInterrupt
 
 
 def _heeding(on_progress: OnProgress) -> OnProgress:
-    """Return what also calls the work off if that was lost inside a library that calls us back."""
+    """Return what also ends the work once it is called off."""
 
     def tell(progress: Progress) -> None:
         if _called_off.is_set():
-            raise KeyboardInterrupt
+            raise Cancelled
         on_progress(progress)
 
     return tell
@@ -165,8 +176,8 @@ def _run_analyse(options: argparse.Namespace, on_progress: OnProgress) -> list[s
     conductor = Conductor(on_progress, _ANALYSE_SHARES)
     with conductor.stage(Stage.DECODE) as on_fraction:
         song = decode(options.song, on_fraction=on_fraction)
-    with conductor.stage(Stage.BEATS):
-        grid = track_beats(song.samples)
+    with conductor.stage(Stage.BEATS) as on_fraction:
+        grid = track_beats(song.samples, on_fraction=on_fraction)
     with conductor.stage(Stage.KEYS):
         key = find_key(song.samples)
     with conductor.stage(Stage.LEVEL):
@@ -214,8 +225,8 @@ def _run_spectrogram(options: argparse.Namespace, on_progress: OnProgress) -> li
     with reserve([output], [options.song]) as scratch:
         with conductor.stage(Stage.DECODE) as on_fraction:
             song = decode(options.song, on_fraction=on_fraction)
-        with conductor.stage(Stage.BEATS):
-            grid = track_beats(song.samples)
+        with conductor.stage(Stage.BEATS) as on_fraction:
+            grid = track_beats(song.samples, on_fraction=on_fraction)
         with conductor.stage(Stage.DRAW):
             drawn = draw_spectrogram(
                 song.samples, song.title, scratch[output] / "spectrogram.png", grid

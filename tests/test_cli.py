@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ import pytest
 import soundfile as sf
 import soxr
 
-from pipeline.__main__ import main
+from pipeline.__main__ import _call_off, main
 from pipeline.codec import decode
-from pipeline.errors import OutputError, StageError
+from pipeline.errors import Cancelled, OutputError, StageError
 from pipeline.recipe import OPTIONS
 from pipeline.tapes import in_memory
 from pipeline.types import SAMPLE_RATE, Progress, Song, Stage, Stems
@@ -390,6 +391,7 @@ class Raises(Shares):
             f"{StageError(Stage.SEPARATE, '')} (IndexError: no such bin)\n",
         ),
         (KeyboardInterrupt(), 130, "Called off; nothing was written.\n"),
+        (Cancelled(), 130, "Called off; nothing was written.\n"),
     ],
 )
 @pytest.mark.parametrize("command", ["merge", "separate"])
@@ -416,6 +418,42 @@ def test_failures_have_their_code_and_leave_nothing(
     assert all_files(desk) == ["old.mp3"]
     assert (desk / "old.mp3").read_text() == "an older one"
     assert all_files(temp_dir) == []
+
+
+def test_a_signal_raises_nothing_where_it_comes_but_the_second_does(
+    desk: Path,
+    small_pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("pipeline.__main__._called_off", threading.Event())
+    _call_off()
+    assert main(["analyse", str(small_pair.vocals), "-q"]) == 130
+    with pytest.raises(KeyboardInterrupt):
+        _call_off()
+    assert capsys.readouterr().err == "Called off; nothing was written.\n"
+
+
+def test_what_fails_after_it_was_called_off_is_no_fault(
+    desk: Path,
+    small_pair: Pair,
+    separate_with: Callable[[object], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("pipeline.__main__._called_off", threading.Event())
+
+    class Interrupted(Shares):
+        def separate(
+            self, song: Song, on_fraction: OnFraction, *, blank: Blank = in_memory
+        ) -> Stems:
+            _call_off()
+            raise OSError("the program that we asked was interrupted")
+
+    separate_with(Interrupted())
+    assert main(["separate", str(small_pair.vocals), "-o", "new", "-q"]) == 130
+    assert capsys.readouterr().err == "Called off; nothing was written.\n"
+    assert all_files(desk) == []
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.8, 1.0])

@@ -12,10 +12,15 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pipeline.codec import decode
+from pipeline.types import Stage
 from tests.pair import all_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.pair import Pair
 
 ROOT = Path(__file__).parents[1]
@@ -60,27 +65,58 @@ def test_on_a_bare_machine(tmp_path: Path, small_pair: Pair) -> None:
     assert all_files(tmp_path / "temp") == []
 
 
-def test_a_kill_cleans_up(tmp_path: Path, small_pair: Pair) -> None:
+def ctrl_c(pid: int) -> None:
+    """As a terminal does: everybody in the foreground gets it, ffmpeg too."""
+    os.killpg(pid, signal.SIGINT)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
+
+def call_off_at(
+    stage: Stage, call_off: Callable[[int], None], tmp_path: Path, pair: Pair, env: dict[str, str]
+) -> None:
+    """Start a merge, call it off when it says what it does, and see that nothing is left."""
     out = tmp_path / "out"
     out.mkdir()
-    songs = [str(small_pair.vocals), str(small_pair.backing)]
+    songs = [str(pair.vocals), str(pair.backing)]
     with subprocess.Popen(
         [*PROGRAM, "merge", *songs, "-o", str(out / "a.mp3"), "--stems", str(out / "new")],
         cwd=ROOT,
-        env=bare(tmp_path),
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as program:
         assert program.stderr is not None
-        assert program.stderr.readline() == "Read the songs\n"
-        program.send_signal(signal.SIGTERM)
+        while program.stderr.readline().casefold() != f"{stage.value}\n":
+            assert program.poll() is None
+        call_off(program.pid)
         _, rest = program.communicate(timeout=60)
     assert program.returncode == 130
     assert rest.splitlines()[-1] == "Called off; nothing was written."
     assert "Traceback" not in rest
     assert all_files(out) == []
     assert all_files(tmp_path / "temp") == []
+
+
+@pytest.mark.parametrize("call_off", [ctrl_c, kill])
+def test_whoever_calls_it_off_finds_nothing(
+    tmp_path: Path, small_pair: Pair, call_off: Callable[[int], None]
+) -> None:
+    call_off_at(Stage.DECODE, call_off, tmp_path, small_pair, bare(tmp_path))
+
+
+def test_an_encoder_that_was_interrupted_as_well_is_no_fault(
+    tmp_path: Path, small_pair: Pair
+) -> None:
+    env = bare(tmp_path)
+    encoder = tmp_path / "bin" / "ffmpeg"
+    encoder.write_text(f"#!{sys.executable} -S\nimport time; time.sleep(60)\n")
+    encoder.chmod(0o700)
+    call_off_at(Stage.ENCODE, ctrl_c, tmp_path, small_pair, env)
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path, small_pair: Pair) -> None:
