@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter1d
 
 from pipeline.codec import LOSSLESS, encode
 from pipeline.gains import GRAIN
-from pipeline.live import LiveMaster, MissedError
+from pipeline.live import SHORTEST, LiveMaster, MissedError
 from pipeline.loudness import (
     CEILING_DBTP,
     TARGET_LUFS,
@@ -102,7 +102,11 @@ def deliver(
         aim = replace(aim, ceiling_dbtp=CEILING_DBTP - _ENCODERS_ADD_DB)
         if draft.layers.mix.shape[1] > _LONG:
             aim = _try_out(draft, aim, path, max_bytes)
-        may_be_live = draft.measured is None and math.isfinite(draft.expected_lufs)
+        may_be_live = (
+            draft.measured is None
+            and draft.layers.mix.shape[1] >= SHORTEST
+            and math.isfinite(draft.expected_lufs)
+        )
     while True:
         ear = _Ear()
         write = partial(

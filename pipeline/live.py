@@ -1,9 +1,10 @@
 """A mix that is mastered while it is being written.
 
-How loud two songs are together follows from how loud each is, to a few hundredths of a decibel:
-they have nothing to do with each other. So the first seconds can be encoded before the last ones
-were measured. Where limiting, or two songs that are one, prove that wrong, it is known long before
-the encoder has come to the end, and everything starts again with what was measured meanwhile.
+How loud two songs are together follows from how loud each is, since they have nothing to do with
+each other, and what limiting takes away is much the same all along a mix: samples of it tell. So
+the first half can be encoded before the second one was measured. What is then found to be missing,
+a few hundredths of a decibel, comes over the second half; where it is more, everything starts again
+with what was measured meanwhile.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pipeline.gains import STEP, along, power_gain
-from pipeline.loudness import gated_lufs, limiting_gain
+from pipeline.gains import GRAIN, STEP, along, power_gain
+from pipeline.loudness import gated_lufs, measure_with_peaks
 from pipeline.meters import PeakMeter, PowerMeter
-from pipeline.mix import METERS_DIFFER_DB
+from pipeline.mix import find_gain_db, limited_gain
 from pipeline.tapes import blocks
+from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +29,19 @@ if TYPE_CHECKING:
     from pipeline.mix import Premaster
     from pipeline.types import Signal
 
-_NEAR_ENOUGH_LU = 0.05
 _MARGIN = 32  # steps; beyond the reach of the limiter
+
+# With 18 samples of 2 s, all of 40 pairs of real and composed songs came out within 0.05 LU of
+# what they were taken for, half of them within 0.01.
+_SAMPLES, _SAMPLE = 18, 200 * GRAIN
+_LEAST_SHARE = 0.01  # of the power, without which they tell nothing
+_SETTLING = 20  # grains in which a sample's weighting has not heard enough yet
+
+SHORTEST = 2 * _SAMPLES * _SAMPLE
+"""Samples of a mix; all of a shorter one is measured in no more time."""
+
+_GLIDE = round(10 * SAMPLE_RATE / STEP)  # steps over which the gain comes to where it should be
+_MOST_CHANGE_DB = 0.5  # nobody hears less, so slowly
 
 
 class MissedError(Exception):
@@ -63,11 +76,12 @@ class LiveMaster:
         self._draft = draft
         self._mix = draft.layers.mix
         self._wanted_lufs = wanted_lufs
-        self._ceiling_dbtp = ceiling_dbtp - METERS_DIFFER_DB
-        self._louder = np.float32(10.0 ** ((wanted_lufs - draft.expected_lufs) / 20.0))
+        self._ceiling_dbtp = ceiling_dbtp
+        self._gain_db = expected_gain_db(draft, ceiling_dbtp, wanted_lufs)
         self._on_mastered = on_mastered
         self._gain: Gain | None = None
         self._peaks = np.zeros(-(-self._mix.shape[1] // STEP), dtype=np.float32)
+        self._turn = len(self._peaks) // 2
         self._known = 0  # steps
         self._grown = threading.Condition()
         self._over = False
@@ -95,19 +109,17 @@ class LiveMaster:
         first = max(0, start // STEP - _MARGIN)
         last = min(len(self._peaks), -(-stop // STEP) + _MARGIN)
         with self._grown:
-            self._grown.wait_for(lambda: self._over or self._known >= last)
+            early = last <= self._turn
+            self._grown.wait_for(lambda: self._over or (early and self._known >= last))
         if self._over and self._gain is None:
             self._settle()
         if self._gain is not None:
             gain, offset = self._gain, 0
         else:
-            gain, offset = self._limited(self._peaks[first:last]), first * STEP
+            gain = limited_gain(self._peaks[first:last], self._gain_db, self._ceiling_dbtp)
+            offset = first * STEP
         heard = self._mix[key[0], start:stop]
         return np.asarray(heard * along(gain, start - offset, stop - offset), dtype=np.float32)
-
-    def _limited(self, peaks: Signal) -> Gain:
-        gain = limiting_gain(peaks * self._louder, self._ceiling_dbtp) * self._louder
-        return np.asarray(gain, dtype=np.float32)
 
     def _measure(self) -> None:
         power, meter = PowerMeter(), PeakMeter(self._draft.floor)
@@ -130,12 +142,54 @@ class LiveMaster:
             self._grown.notify_all()
 
     def _settle(self) -> None:
-        """Find out whether the mix is as loud as it was taken for."""
+        """Find out what is missing, and let it come over the second half."""
         if self._measuring:
             self._measuring.result()
-        gain, power = self._limited(self._draft.peaks), self._draft.power
-        reached = gated_lufs(power * power_gain(gain, len(power)))
-        if abs(reached - self._wanted_lufs) > _NEAR_ENOUGH_LU:
+        peaks, power = self._draft.peaks, self._draft.power
+        glide = np.clip((np.arange(len(peaks) + 1) - self._turn) / _GLIDE, 0.0, 1.0)
+
+        def changed(change_db: float) -> Gain:
+            return limited_gain(peaks, self._gain_db + change_db * glide, self._ceiling_dbtp)
+
+        def reached_lufs(change_db: float) -> float:
+            return gated_lufs(power * power_gain(changed(change_db), len(power)))
+
+        change_db = find_gain_db(reached_lufs, self._wanted_lufs)
+        if abs(change_db) > _MOST_CHANGE_DB:
             raise MissedError
-        self._gain = gain
-        self._on_mastered(gain)
+        self._gain = changed(change_db)
+        self._on_mastered(self._gain)
+
+
+def expected_gain_db(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float) -> float:
+    """Tell from samples of a mix by how many dB it has to be raised.
+
+    Parameters
+    ----------
+    draft
+        The balanced mix; not silent.
+    ceiling_dbtp, wanted_lufs
+        As for `pipeline.mix.master_gain`.
+    """
+    mix, length = draft.layers.mix, draft.layers.mix.shape[1]
+    count = max(1, min(_SAMPLES, length // _SAMPLE))
+    centres = (np.arange(count) + 0.5) * length / count
+    starts = np.clip((centres - _SAMPLE / 2) // GRAIN, 0, None).astype(int) * GRAIN
+    curves, expected = [], 0.0
+    for start in starts.tolist():
+        power, peaks = measure_with_peaks([mix[:, start : start + _SAMPLE]], PeakMeter(draft.floor))
+        curves.append((power[_SETTLING:], peaks[_SETTLING * GRAIN // STEP :]))
+        grains = slice(start // GRAIN + _SETTLING, start // GRAIN + len(power))
+        expected += float(draft.expected_power[grains].sum())
+
+    if expected < _LEAST_SHARE * draft.expected_power.sum():  # what is heard is elsewhere
+        return wanted_lufs - draft.expected_lufs
+
+    def reached_lufs(gain_db: float) -> float:
+        reached = sum(
+            float(power @ power_gain(limited_gain(peaks, gain_db, ceiling_dbtp), len(power)))
+            for power, peaks in curves
+        )
+        return draft.expected_lufs + 10.0 * float(np.log10(reached / expected))
+
+    return find_gain_db(reached_lufs, wanted_lufs)

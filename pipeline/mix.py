@@ -25,7 +25,9 @@ from pipeline.tapes import blocks
 from pipeline.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from pipeline.gains import Gain
+    from collections.abc import Callable
+
+    from pipeline.gains import Curve, Gain
     from pipeline.layers import Layer, Layers
     from pipeline.loudness import Levels
     from pipeline.types import Plan, Role, Signal
@@ -68,9 +70,14 @@ class Premaster:
         return self._curves[1]
 
     @cached_property
+    def expected_power(self) -> Levels:
+        """What `power` must be if the layers have nothing to do with each other."""
+        return self.layers.vocals.power + self.layers.backing.power
+
+    @property
     def expected_lufs(self) -> float:
-        """How loud the mix must be if its layers have nothing to do with each other."""
-        return gated_lufs(self.layers.vocals.power + self.layers.backing.power)
+        """How loud the mix must be then."""
+        return gated_lufs(self.expected_power)
 
     @property
     def floor(self) -> float:
@@ -152,18 +159,55 @@ def master_gain(draft: Premaster, ceiling_dbtp: float, wanted_lufs: float = TARG
     wanted_lufs
         Integrated loudness to reach; `MOST_GAIN_DB` and 20 dB more is as far as it goes.
     """
-    gain_db, gain = 0.0, np.ones_like(draft.layers.vocals.gain)
+
+    def limited(gain_db: float) -> Gain:
+        return limited_gain(draft.peaks, gain_db, ceiling_dbtp)
+
+    def reached_lufs(gain_db: float) -> float:
+        return gated_lufs(draft.power * power_gain(limited(gain_db), len(draft.power)))
+
+    return limited(find_gain_db(reached_lufs, wanted_lufs))
+
+
+def limited_gain(peaks: Signal, gain_db: float | Curve, ceiling_dbtp: float) -> Gain:
+    """Return the gain that raises a mix by so much and holds its peaks under a ceiling.
+
+    Parameters
+    ----------
+    peaks
+        As `Premaster.peaks`, of the whole mix or of a stretch.
+    gain_db
+        How far the mix is raised, in dB; of each knot, if it moves.
+    ceiling_dbtp
+        Highest true peak to leave, in dBTP.
+    """
+    louder = np.asarray(10.0 ** (np.asarray(gain_db) / 20.0), dtype=np.float32)
+    raised = peaks * (np.maximum(louder[:-1], louder[1:]) if louder.ndim else louder)
+    return np.asarray(limiting_gain(raised, ceiling_dbtp - METERS_DIFFER_DB) * louder)
+
+
+def find_gain_db(reached_lufs: Callable[[float], float], wanted_lufs: float) -> float:
+    """Find by how many dB a mix has to be raised to be so loud after what limiting takes away.
+
+    Parameters
+    ----------
+    reached_lufs
+        Says how loud it is, limited, when it is raised by so much.
+    wanted_lufs
+        Integrated loudness to reach; `MOST_GAIN_DB` and 20 dB more is as far as it goes.
+
+    Returns
+    -------
+    float
+        The gain in dB; 0 for silence.
+    """
+    gain_db = 0.0
     for _ in range(_MOST_TURNS):
-        reached = gated_lufs(draft.power * power_gain(gain, len(draft.power)))
-        missing = wanted_lufs - reached
-        if not np.isfinite(missing):
-            return np.ones_like(gain)
-        if abs(missing) < _NEAR_ENOUGH_LU:
+        missing = wanted_lufs - reached_lufs(gain_db)
+        if not np.isfinite(missing) or abs(missing) < _NEAR_ENOUGH_LU:
             break
         gain_db = min(gain_db + missing, MOST_GAIN_DB + 20.0)
-        louder = np.float32(10.0 ** (gain_db / 20.0))
-        gain = limiting_gain(draft.peaks * louder, ceiling_dbtp - METERS_DIFFER_DB) * louder
-    return gain
+    return gain_db
 
 
 def _factor(gain_db: float) -> float:

@@ -16,7 +16,16 @@ from pipeline.loudness import (
     true_peak_dbtp,
     vocals_to_backing_lu,
 )
-from pipeline.mix import MOST_GAIN_DB, Premaster, enter, even, fade_out, level, master
+from pipeline.mix import (
+    MOST_GAIN_DB,
+    Premaster,
+    enter,
+    even,
+    fade_out,
+    level,
+    limited_gain,
+    master,
+)
 from pipeline.plan import make_plan
 from pipeline.recipe import Recipe
 from pipeline.types import SAMPLE_RATE, LayerPlan, Plan, WarpMap
@@ -108,6 +117,28 @@ def test_the_master_is_as_loud_as_it_should_be(before_db: float, ceiling_dbtp: f
     done = master(Premaster(song_layers(10.0 ** (before_db / 20.0))), ceiling_dbtp)
     assert integrated_lufs(done.mix) == pytest.approx(TARGET_LUFS, abs=0.05)
     assert true_peak_dbtp(done.mix) <= ceiling_dbtp + 0.05
+
+
+def test_a_mix_that_is_as_loud_as_it_should_be_is_limited_all_the_same() -> None:
+    vocals = song_layers().vocals[:, :].copy()
+    vocals[:, 3 * SAMPLE_RATE] = 1.2  # a click, which adds no loudness to speak of
+    layers = layers_of(vocals, song_layers().backing[:, :])
+    lufs = integrated_lufs(layers.mix)
+    done = master(Premaster(layers * 10.0 ** ((TARGET_LUFS - lufs) / 20.0)), -1.0)
+    assert integrated_lufs(done.mix) == pytest.approx(TARGET_LUFS, abs=0.05)
+    assert true_peak_dbtp(done.mix) <= -1.0
+
+
+@pytest.mark.parametrize("moves_db", [0.0, 3.0, -3.0])
+def test_a_gain_that_moves_is_limited_as_well(moves_db: float) -> None:
+    layers = song_layers()
+    draft = Premaster(layers)
+    moving = np.linspace(6.0, 6.0 + moves_db, len(draft.peaks) + 1)
+    gain = limited_gain(draft.peaks, moving, -1.0)
+    done = layers * gain
+    assert true_peak_dbtp(done.mix) <= -1.0
+    assert np.all(gain <= 10.0 ** (moving / 20.0) * (1 + 1e-6))
+    assert np.isclose(gain, 10.0 ** (moving / 20.0), rtol=1e-6).mean() > 0.3
 
 
 def test_the_balance_survives_the_master() -> None:
