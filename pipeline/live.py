@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -77,7 +78,6 @@ class LiveMaster:
         self._mix = draft.layers.mix
         self._wanted_lufs = wanted_lufs
         self._ceiling_dbtp = ceiling_dbtp
-        self._gain_db = expected_gain_db(draft, ceiling_dbtp, wanted_lufs)
         self._on_mastered = on_mastered
         self._gain: Gain | None = None
         self._peaks = np.zeros(-(-self._mix.shape[1] // STEP), dtype=np.float32)
@@ -96,6 +96,11 @@ class LiveMaster:
     def __exit__(self, *_: object) -> None:
         self._called_off.set()
         self._pool.shutdown()
+
+    @cached_property
+    def _gain_db(self) -> float:
+        # Found out when somebody begins to read, while the measuring and the encoder get going.
+        return expected_gain_db(self._draft, self._ceiling_dbtp, self._wanted_lufs)
 
     @property
     def shape(self) -> tuple[int, ...]:

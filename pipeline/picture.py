@@ -5,7 +5,6 @@ Drawn to be read at a third of its size, as a chat shows it.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import librosa

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.remix import BUTTONS, FULL, rows, verdict
+from benchmarks.remix.__main__ import FULL, rows, verdict
+from benchmarks.remix.buttons import BUTTONS
 from pipeline.recipe import Recipe
+from tests.test_laws import HEAVY, loaded_by
 
 SECONDS = {FULL: [10.0, 8.0, 9.0], "quick": [1.0, 1.2, 1.125], "slow": [4.5, 4.5, 5.0]}
 
@@ -36,3 +38,8 @@ def test_every_button_asks_for_something_else() -> None:
     kinds = [(button.recipe, button.swap, button.stems) for button in BUTTONS.values()]
     assert len(set(kinds)) == len(kinds)
     assert (Recipe(), False, False) not in kinds
+
+
+@pytest.mark.parametrize("module", ["benchmarks.bench.ours", "benchmarks.remix.buttons"])
+def test_a_worker_sets_numpy_up_before_it_comes(module: str) -> None:
+    assert loaded_by(f"import {module}", HEAVY) == ""

@@ -1,0 +1,1 @@
+"""How long the buttons under a mash-up take, against the merge that made it."""
