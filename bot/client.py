@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import signal
-import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,6 +20,7 @@ from discord import app_commands
 from bot import care, library_commands, menus, settings, views
 from bot.answers import answer_error
 from bot.care import add_care
+from bot.chores import do_chores
 from bot.commands import add_commands
 from bot.config import ConfigError
 from bot.confinement import Limits
@@ -29,7 +29,7 @@ from bot.estimates import Estimates
 from bot.files import claim, delete_orphans, http_fetch
 from bot.forms import add_forms, answer_form
 from bot.jobs import JobQueue
-from bot.ledger import HOUR_S, Ledger, now
+from bot.ledger import Ledger
 from bot.library import Library
 from bot.library_commands import add_library_commands
 from bot.menus import add_menus
@@ -221,19 +221,10 @@ class VocalClient(discord.Client):
         await asyncio.to_thread(delete_orphans, self.config.data_dir / REHEARSALS)
         for module in (menus, views, care, settings, library_commands):
             self.add_dynamic_items(*module.DYNAMIC_ITEMS)
-        self._chores = asyncio.create_task(self._do_chores())
+        self._chores = asyncio.create_task(do_chores(self))
         self._warming = asyncio.create_task(self._warm_up())
         await self.sync_if_changed()
         await self.desk.resume()
-
-    async def _do_chores(self) -> None:
-        """Let songs go that a library has kept for long enough, at once and then every hour."""
-        while True:
-            try:
-                await self.library.expire(now())
-            except (OSError, sqlite3.Error) as error:  # a full disk, say: an hour later it may do
-                log.warning("the libraries are not tidied up: %s", error)
-            await asyncio.sleep(HOUR_S)
 
     async def _warm_up(self) -> None:
         """Get the workers ready one after the other, which leaves the bot a core to answer on."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIB = 1024 * 1024
+DAY_S = 86_400.0
 FIRST_STEP = (
     "DISCORD_TOKEN is not set: copy .env.example to .env and put the bot's token there, from "
     "https://discord.com/developers/applications under your application's Bot page (Reset Token)."
@@ -42,9 +43,9 @@ class Config:
         is the public release.
     separator
         What a recipe's "auto" means on this server: a choice of the recipe's `separator`.
-    cache_dir, cache_bytes
-        Where what was found out about songs is kept for the next merge, and the most it may
-        take up; 0 keeps nothing.
+    cache_dir, cache_bytes, cache_s
+        Where what was found out about songs is kept for the next merge, the most it may take up,
+        0 for nothing, and how long it is kept after it was last used, in seconds.
     library_bytes
         The most that one server's library of songs may take up; 0 keeps no library.
     min_free_bytes
@@ -75,6 +76,7 @@ class Config:
     separator: str
     cache_dir: Path
     cache_bytes: int
+    cache_s: float
     library_bytes: int
     min_free_bytes: int
     workers: int
@@ -157,6 +159,7 @@ def read_config(variables: Mapping[str, str]) -> Config:
         separator=read.choice("SEPARATOR", "auto", separators),
         cache_dir=Path(read.text("CACHE_DIR", str(data_dir / "cache"))),
         cache_bytes=MIB * read.number("CACHE_MB", 4096, 0, 1_000_000),
+        cache_s=DAY_S * read.number("CACHE_DAYS", 30, 1, 3650),
         library_bytes=MIB * read.number("LIBRARY_MB", 2048, 0, 1_000_000),
         min_free_bytes=MIB * read.number("MIN_FREE_MB", 2048, 0, 1_000_000),
         workers=read.number("WORKERS", 1, 1, 16),

@@ -116,9 +116,6 @@ class Ledger:
                     "INSERT INTO accepted (owner, guild_id, at) VALUES (?, ?, ?)",
                     (owner, guild_id, entry.accepted_at),
                 )
-            await change.write(
-                "DELETE FROM accepted WHERE at < ?", (entry.accepted_at - 2 * HOUR_S,)
-            )
 
     async def redirect(self, job_id: str, address: Address) -> None:
         """Write down where the answer to a job goes from now on."""
@@ -174,16 +171,12 @@ class Ledger:
         return [row["at"] for row in rows]
 
     async def keep_mashup(self, mashup: Mashup) -> None:
-        """Remember a mash-up for its buttons, and forget those whose time is over."""
-        async with self._store.transaction() as change:
-            await change.write(
-                "INSERT OR REPLACE INTO mashups (id, owner, guild_id, made_at, facts) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (mashup.id, mashup.owner, mashup.guild_id, mashup.made_at, _dump(mashup)),
-            )
-            await change.write(
-                "DELETE FROM mashups WHERE made_at < ?", (mashup.made_at - MASHUPS_LIVE_S,)
-            )
+        """Remember a mash-up for its buttons."""
+        await self._store.write(
+            "INSERT OR REPLACE INTO mashups (id, owner, guild_id, made_at, facts) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (mashup.id, mashup.owner, mashup.guild_id, mashup.made_at, _dump(mashup)),
+        )
 
     async def mashup(self, mashup_id: str) -> Mashup | None:
         """Return what is remembered of a mash-up."""
@@ -193,6 +186,17 @@ class Ledger:
     async def drop_mashup(self, mashup_id: str) -> None:
         """Forget a mash-up: its buttons have ended."""
         await self._store.write("DELETE FROM mashups WHERE id = ?", (mashup_id,))
+
+    async def expire(self, at: float) -> None:
+        """Forget mash-ups whose buttons have ended, and orders that no limit counts any more.
+
+        Parameters
+        ----------
+        at
+            The time, in seconds since 1970.
+        """
+        await self._store.write("DELETE FROM mashups WHERE made_at < ?", (at - MASHUPS_LIVE_S,))
+        await self._store.write("DELETE FROM accepted WHERE at < ?", (at - HOUR_S,))
 
     async def note_fault(self, fault: Fault) -> None:
         """Keep one of the last failures for whoever runs the bot."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.cards import COLOUR
-from bot.ledger import HOUR_S, MASHUPS_LIVE_S
+from bot.config import DAY_S
+from bot.ledger import MASHUPS_LIVE_S
 from bot.picks import KEPT_S
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from bot.erasure import Erasure, Traces
     from bot.policy import Policy
 
-DAY_S = 24 * HOUR_S
 _KIB = 1024.0
 
 POSTED = (
@@ -80,7 +80,7 @@ def _parts(config: Config, policy: Policy, *, in_server: bool) -> dict[str, str]
         "Buttons and limits": (
             "For the buttons under a mash-up: your id, the server, what the two songs are called "
             f"and how they were merged, for {MASHUPS_LIVE_S / DAY_S:.0f} days. For the limits: "
-            "when you asked for a merge, for about two hours."
+            "when you asked for a merge, for two hours at most."
         ),
         "What is not about you": (
             "What a server's admins set, how long merges took, and the last failures of this bot "
@@ -110,8 +110,9 @@ def _pieces(config: Config) -> str:
         return "None are kept from one merge to the next."
     return (
         "Songs taken apart, and mash-ups, so that the next merge is quick: "
-        f"{size_words(config.cache_bytes)} at most, what was not used for longest goes first. They "
-        "are filed by their sound, not by who sent them. /forget deletes those of the songs in "
+        f"until {count_words(round(config.cache_s / DAY_S), 'day')} after they were last used, "
+        f"{size_words(config.cache_bytes)} at most. They are filed by their sound, not by who sent "
+        "them. /forget deletes those of the songs in "
         "your records, and those of songs that are in nobody's."
     )
 

@@ -120,6 +120,24 @@ def find_unknown(cache_folder: Path, known: Collection[str], used_before: float 
     return sum(1 for _ in _not_made_from(cache_folder, known, used_before))
 
 
+def forget_unused(cache_folder: Path, used_before: float) -> Forgotten:
+    """Delete every finished entry that nobody has made or used since then.
+
+    Parameters
+    ----------
+    cache_folder
+        As given to `pipeline.cache.Cache`; it need not be there.
+    used_before
+        In seconds since 1970.
+
+    Returns
+    -------
+    Forgotten
+        What this call deleted. What it could not delete is in the log.
+    """
+    return _delete(_not_used_since(cache_folder, used_before), cache_folder / COMING)
+
+
 def usage(cache_folder: Path) -> Usage:
     """Measure the finished entries; 0 where there is no cache."""
     sizes = []
@@ -199,10 +217,17 @@ def _not_made_from(
     cache_folder: Path, known: Collection[str], used_before: float
 ) -> Iterator[Path]:
     """Yield the finished entries that are, or may be, made from another song than these."""
+    for path in _not_used_since(cache_folder, used_before):
+        songs = _songs_of(path)
+        # Somebody may have deleted it meanwhile.
+        if not (songs and songs.issubset(known)) and path.exists():
+            yield path
+
+
+def _not_used_since(cache_folder: Path, used_before: float) -> Iterator[Path]:
     for path in _folders(cache_folder / ENTRIES):
         with suppress(FileNotFoundError):  # somebody deletes it
-            songs = _songs_of(path)
-            if path.stat().st_mtime < used_before and not (songs and songs.issubset(known)):
+            if path.stat().st_mtime < used_before:
                 yield path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pipeline.forgetting import (
     find_unknown,
     forget,
     forget_unknown,
+    forget_unused,
     usage,
 )
 from pipeline.merge import merge
@@ -237,6 +239,21 @@ def test_what_is_in_use_is_not_taken_for_nobodys(cache: Cache, folder: Path) -> 
     assert forget_unknown(folder, [], 1001.0).entries == 1
     assert _kept(cache, [old, new]) == [False, True]
     assert forget_unknown(folder / "nowhere", []) == Forgotten(entries=0, bytes=0)
+
+
+def test_what_nobody_uses_goes_and_what_is_used_stays(cache: Cache, folder: Path) -> None:
+    keys = [_keep(cache, "stems", [song]) for song in (HERS, HIS, THEIRS)]
+    for key, used_at in zip(keys, (1000.0, 2000.0, 1000.0), strict=True):
+        os.utime(folder / "entries" / key, (used_at, used_at))
+    assert cache.load(keys[2], str) is not None  # which is a use
+    assert forget_unused(folder, 1000.0) == Forgotten(entries=0, bytes=0)
+    assert forget_unused(folder, 2000.0).entries == 1
+    assert _kept(cache, keys) == [False, True, True]
+    with cache.pending(make_key("findings", HERS), of=[HERS]) as coming:
+        assert forget_unused(folder, math.inf).entries == 2
+        coming.commit("kept")  # a merge goes on
+    assert len(_all(folder)) == 1
+    assert forget_unused(folder / "nowhere", math.inf) == Forgotten(entries=0, bytes=0)
 
 
 def _work(folder: Path, turns: int) -> None:

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import sqlite3
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,11 +15,16 @@ import pytest
 from discord import app_commands
 
 from bot.client import VocalClient, serve
-from bot.config import Config, ConfigError, read_config
+from bot.config import DAY_S, Config, ConfigError, read_config
 from bot.jobs import CalledOffError
+from bot.ledger import HOUR_S, MASHUPS_LIVE_S
 from pipeline.recipe import OPTIONS
+from tests.bot.processes import wait_until
+from tests.bot.test_ledger import MASHUP
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.bot.conftest import ObedientWorker, Scene
 
 COMMANDS = "/applications/*/commands"
@@ -157,6 +164,33 @@ async def test_a_full_disk_does_not_end_the_chores(
     monkeypatch.setattr(scene.client.library, "expire", full)
     await scene.env.advance_time(2 * 3600 + 60)
     assert asked == 2
+
+
+def keep_a_piece(config: Config, *, used_s_ago: float) -> Path:
+    """Put an entry into the cache; stands for what a merge has worked out."""
+    entry = config.cache_dir.absolute() / "entries" / f"{used_s_ago:064.0f}"
+    entry.mkdir(parents=True)
+    used_at = time.time() - used_s_ago
+    os.utime(entry, (used_at, used_at))
+    return entry
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_what_was_kept_for_long_enough_goes_whether_anybody_comes_by_or_not(
+    scene: Scene, config: Config, hands: ObedientWorker, *, keeps: bool
+) -> None:
+    config = replace(config, cache_bytes=10**9 if keeps else 0, cache_s=5 * DAY_S)
+    old, new = (keep_a_piece(config, used_s_ago=DAY_S * days) for days in (6, 4))
+    await scene.client.store.write(
+        "INSERT INTO accepted (owner, guild_id, at) VALUES (7, 8, ?)", (time.time() - HOUR_S - 1,)
+    )
+    mashup = replace(MASHUP, made_at=time.time() - MASHUPS_LIVE_S - 1)
+    await scene.client.ledger.keep_mashup(mashup)
+    client = VocalClient(config, workers=[hands])
+    await scene.restart(client)
+    await wait_until(lambda: not old.exists() and new.exists() == keeps)
+    assert await client.store.read("SELECT * FROM accepted") == []
+    assert await client.ledger.mashup(mashup.id) is None
 
 
 async def test_stopping_tells_the_people_who_wait(scene: Scene) -> None:

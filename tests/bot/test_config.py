@@ -16,6 +16,7 @@ def test_a_token_is_all_that_is_needed() -> None:
     assert config.data_dir == Path("data")
     assert config.model_dir == Path("data/models")
     assert (config.cache_dir, config.cache_bytes) == (Path("data/cache"), 4096 * 1024**2)
+    assert config.cache_s == 30 * 86_400.0
     assert config.library_bytes == 2048 * 1024**2
     assert (config.separator, config.workers, config.model_location) == ("auto", 1, "")
     assert config.worker_memory_bytes == 4096 * 1024**2
@@ -34,6 +35,7 @@ def test_every_variable_is_read() -> None:
             "SEPARATOR": "builtin",
             "CACHE_DIR": "/var/cache/vocal",
             "CACHE_MB": "0",
+            "CACHE_DAYS": "7",
             "LIBRARY_MB": "300",
             "MIN_FREE_MB": "0",
             "WORKERS": "2",
@@ -51,6 +53,7 @@ def test_every_variable_is_read() -> None:
     assert (config.data_dir, config.model_dir) == (Path("/var/lib/vocal"), Path("/models"))
     assert (config.model_location, config.separator) == ("http://mirror/2stems.tar.gz", "builtin")
     assert (config.cache_dir, config.cache_bytes) == (Path("/var/cache/vocal"), 0)
+    assert config.cache_s == 7 * 86_400.0
     assert (config.library_bytes, config.min_free_bytes) == (300 * 1024**2, 0)
     assert (config.workers, config.worker_memory_bytes) == (2, 2000 * 1024**2)
     assert (config.max_song_s, config.max_upload_bytes) == (300.0, 50 * 1024**2)
@@ -71,6 +74,8 @@ def test_every_variable_is_read() -> None:
         ("CACHE_MB", "-1"),
         ("CACHE_MB", "1000001"),
         ("CACHE_MB", "4 GB"),
+        ("CACHE_DAYS", "0"),
+        ("CACHE_DAYS", "3651"),
         ("LIBRARY_MB", "1000001"),
         ("MIN_FREE_MB", "-1"),
         ("MAX_SONG_MINUTES", "121"),

@@ -115,8 +115,10 @@ async def test_merges_are_counted_by_person_server_and_hour(store: Store) -> Non
     assert await ledger.accepted_since(7, 8, NOON - HOUR_S) == [NOON]
     assert await ledger.accepted_since(7, None, NOON - HOUR_S) == [NOON]
     assert await ledger.accepted_since(7, 8, NOON) == []
-    await ledger.accept(replace(JOB, id="6" * 12, accepted_at=NOON + 3 * HOUR_S))
-    assert await store.read("SELECT * FROM accepted WHERE at = ?", (NOON,)) == []
+    await ledger.expire(NOON + HOUR_S)
+    assert await ledger.accepted_since(7, 8, 0.0) == [NOON]
+    await ledger.expire(NOON + HOUR_S + 1.0)
+    assert await store.read("SELECT * FROM accepted") == []
 
 
 async def test_mashups_are_remembered_for_their_buttons(store: Store) -> None:
@@ -133,9 +135,13 @@ async def test_mashups_are_remembered_for_their_buttons(store: Store) -> None:
 async def test_old_mashups_and_unreadable_ones_are_gone(store: Store) -> None:
     ledger = Ledger(store)
     await ledger.keep_mashup(MASHUP)
-    late = replace(MASHUP, id="2" * 12, made_at=NOON + MASHUPS_LIVE_S + 1)
+    late = replace(MASHUP, id="2" * 12, made_at=NOON + 1.0)
     await ledger.keep_mashup(late)
+    await ledger.expire(NOON + MASHUPS_LIVE_S)
+    assert await ledger.mashup(MASHUP.id) == MASHUP
+    await ledger.expire(NOON + MASHUPS_LIVE_S + 1.0)
     assert await ledger.mashup(MASHUP.id) is None
+    assert await ledger.mashup(late.id) == late
     await store.write("UPDATE mashups SET facts = '{}'")
     assert await ledger.mashup(late.id) is None
 

@@ -52,7 +52,7 @@ def said(config: Config, *, in_server: bool = True, **policy: object) -> dict[st
 
 
 def test_privacy_follows_the_settings(config: Config) -> None:
-    config = replace(config, library_bytes=300 * MIB, cache_bytes=2 * GIB)
+    config = replace(config, library_bytes=300 * MIB, cache_bytes=2 * GIB, cache_s=9 * 86_400.0)
     parts = said(config, library=True, library_days=12)
     assert list(parts) == [
         "While a merge is made",
@@ -64,8 +64,9 @@ def test_privacy_follows_the_settings(config: Config) -> None:
     ]
     assert "15 minutes" in parts["While a merge is made"]
     assert "until 12 days after they were last used, 300 MiB at most" in parts["Library"]
-    assert "2.0 GiB at most" in parts["Pieces of songs"]
+    assert "until 9 days after they were last used, 2.0 GiB at most" in parts["Pieces of songs"]
     assert "30 days" in parts["Buttons and limits"]
+    assert "two hours at most" in parts["Buttons and limits"]
     assert "/forget" in parts["Have it deleted"]
     assert "yours to delete" in parts["Have it deleted"]
 
