@@ -69,6 +69,8 @@ def test_no_line_of_the_bot_imports_them_either() -> None:
     assert {one for one in named if one.split(".")[0] == "onnx"} <= {
         *("onnx", "onnx.TensorProto", "onnx.helper", "onnx.NodeProto")
     }
+    # And what is excepted of protobuf is in reading messages from JSON.
+    assert not any(one.startswith("google.protobuf") for one in named)
 
 
 def test_tools_are_not_among_what_the_bot_requires() -> None:
