@@ -129,6 +129,13 @@ async def test_an_index_that_has_lost_a_row_is_found_at_the_start(tmp_path: Path
         await Store.open(path)
 
 
+async def test_it_keeps_little_of_the_file_in_memory(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "vocal.sqlite3")
+    [(kept,)] = await store.read("PRAGMA cache_size")
+    await store.close()
+    assert kept == -256  # KiB; the 2 MB that SQLite takes by itself looked like a leak for days
+
+
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         await Store.open(tmp_path / "nowhere" / "vocal.sqlite3")
