@@ -1,17 +1,21 @@
 """What the log may say: ids and reference codes; no token, no link, no name of anybody's song.
 
 The project's own lines are written that way. Libraries are kept from saying everything that passes
-through them, which their DEBUG lines do, and what a failure quotes is gone over once more.
+through them, which their DEBUG lines do, and all that is written to standard error, a log line or
+the traceback of a dying process, is gone over once more.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
 FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -25,22 +29,33 @@ _PATH = re.compile(r"(/(?:webhooks|interactions)/\d+)/[\w.~%-]+")
 _TOKEN = re.compile(r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}")
 
 
-class DiscreetFormatter(logging.Formatter):
-    """Takes links and tokens out of whatever is logged, tracebacks included.
+class DiscreetStream(io.TextIOBase):
+    """Takes links and tokens out of whatever is written, and hands it on.
 
     Parameters
     ----------
+    stream
+        Gets what is left.
     secrets
-        Texts that no line may have.
+        Texts that must not pass.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        super().__init__(FORMAT)
+    def __init__(self, stream: TextIO, secrets: Iterable[str] = ()) -> None:
+        self._stream = stream
         self._secrets = tuple(secret for secret in secrets if secret)
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line without what is nobody's business."""
-        return discreet(super().format(record), self._secrets)
+    def write(self, text: str, /) -> int:
+        """Write a text, or what may be seen of it."""
+        self._stream.write(discreet(text, self._secrets))
+        return len(text)
+
+    def flush(self) -> None:
+        """Let it be seen now."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """Return the file that it ends in; what others write there is theirs."""
+        return self._stream.fileno()
 
 
 def discreet(text: str, secrets: Iterable[str] = ()) -> str:
@@ -61,7 +76,7 @@ def discreet(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def set_up(level: str, secrets: Iterable[str] = ()) -> None:
-    """Send this process's log to standard error.
+    """Send this process's log to standard error, and keep that discreet.
 
     Parameters
     ----------
@@ -71,9 +86,9 @@ def set_up(level: str, secrets: Iterable[str] = ()) -> None:
     secrets
         Texts that no line may have.
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(DiscreetFormatter(secrets))
+    # typing.TextIO is what the interpreter's own streams are; this is one as far as they are used.
+    sys.stderr = DiscreetStream(sys.stderr, secrets)  # type: ignore[assignment]
     chosen = logging.getLevelNamesMapping()[level]
-    logging.basicConfig(level=max(chosen, logging.INFO), handlers=[handler])
+    logging.basicConfig(level=max(chosen, logging.INFO), format=FORMAT)
     for name in OURS:
         logging.getLogger(name).setLevel(chosen)

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import logging
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +20,8 @@ from tests.soak import work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.aVerySecretSignatureOfTheBotsOwn12345"
 
 
@@ -41,34 +45,22 @@ def test_links_and_tokens_are_left_out(text: str, left: str) -> None:
 
 
 def test_nothing_is_left_out_where_there_is_no_secret() -> None:
-    assert logs.DiscreetFormatter([""]).format(a_record("plain")).endswith("bot.x: plain")
-
-
-def a_record(message: str, error: BaseException | None = None) -> logging.LogRecord:
-    info = None if error is None else (type(error), error, error.__traceback__)
-    return logging.LogRecord("bot.x", logging.ERROR, "x.py", 1, message, (), info)
-
-
-def test_tracebacks_are_gone_over_too() -> None:
-    def fail() -> None:
-        raise ValueError("no answer from https://cdn.test/song.mp3 with swordfish")
-
-    with pytest.raises(ValueError, match="no answer") as caught:
-        fail()
-    said = logs.DiscreetFormatter(["swordfish"]).format(a_record("failed", caught.value))
-    assert "ValueError: no answer from <link> with <secret>" in said
-    assert "Traceback" in said
+    seen = io.StringIO()
+    assert logs.DiscreetStream(seen, [""]).write("plain") == len("plain")
+    assert seen.getvalue() == "plain"
 
 
 @pytest.fixture
 def levels() -> Iterator[None]:
-    """Put the levels and handlers back that a test changes."""
+    """Put the levels and handlers, and the stream, back that a test changes."""
+    stream = sys.stderr
     loggers = [logging.getLogger(), *map(logging.getLogger, logs.OURS)]
     before = [(one, one.level, one.handlers[:]) for one in loggers]
     yield
     for one, level, handlers in before:
         one.setLevel(level)
         one.handlers[:] = handlers
+    sys.stderr = stream
 
 
 @pytest.mark.parametrize(
@@ -83,6 +75,26 @@ def test_libraries_say_nothing_below_info(level: str, ours: str, others: str) ->
         assert logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) == ours
     for name in ("discord.http", "aiosqlite", "httpx", "numba"):
         assert logging.getLevelName(logging.getLogger(name).getEffectiveLevel()) == others
+
+
+DIES = """
+import logging, sys
+from bot import logs
+logs.set_up("INFO", ["swordfish"])
+logging.getLogger("bot.x").info("it begins at https://cdn.test/song.mp3")
+print("aside: wss://z.test", file=sys.stderr)
+raise ValueError("no answer from https://cdn.test/song.mp3 with swordfish")
+"""
+
+
+def test_what_a_dying_process_says_is_gone_over_too() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", DIES], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert "INFO     bot.x: it begins at <link>" in ended.stderr
+    assert "aside: <link>" in ended.stderr
+    assert "Traceback" in ended.stderr
+    assert ended.stderr.endswith("ValueError: no answer from <link> with <secret>\n")
 
 
 def marked(event: dict[str, Any], number: int) -> dict[str, Any]:
