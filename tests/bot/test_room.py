@@ -132,7 +132,8 @@ class FullDisk:
         full = out_of_pages()
 
         async def limited(store: Store, sql: str, parameters: Any) -> int:
-            if sql.startswith(("INSERT", "UPDATE", "DELETE")) and not self.has_room:
+            # What the hourly chores delete comes whenever it likes.
+            if sql.startswith(("INSERT", "UPDATE", "DELETE FROM jobs")) and not self.has_room:
                 self.writes -= 1
                 if self.writes < 0:
                     raise full
@@ -150,7 +151,7 @@ async def test_a_database_that_is_full_from_some_moment_on(
     await wait_until(lambda: bool(bad.answers))
     disk.has_room = True
     await end(client)
-    accepts = 3  # an INSERT of the job, one for the limit by the hour, and a DELETE of old ones
+    accepts = 2  # an INSERT of the job, and one for the limit by the hour
     assert bad.answers == ([FULL] if writes < accepts else [SONG])
 
 
