@@ -63,6 +63,7 @@ _LOSSY = {
     ".m4a": _Lossy(muxer="ipod", codec="aac", ladder_kbps=(256, 224, 192, 160, 128, 96, 80, 64)),
 }
 _AMPLE_KBPS = 224
+_STEPS_BACK = 10
 _PIPE_BYTES = 1 << 20  # 3 s of samples; the most that Linux gives to anybody
 _LOSSLESS = {".flac": "FLAC", ".wav": "WAV"}
 
@@ -248,6 +249,8 @@ def _widen(pipe: IO[bytes]) -> None:
 
 
 def _hear(pipe: IO[bytes], shown: str, listener: Listener) -> None:
+    # Of this thread, and those that it starts: whoever feeds the encoder comes first.
+    os.nice(_STEPS_BACK)
     with pipe:  # an encoder that nobody hears must not wait for ever
         listener(decode_pipe(pipe, shown))
 
