@@ -113,8 +113,8 @@ class Ledger:
             )
             if not entry.address.in_place:  # a message more for everybody to see
                 await change.write(
-                    "INSERT INTO accepted (owner, guild_id, at) VALUES (?, ?, ?)",
-                    (owner, guild_id, entry.accepted_at),
+                    "INSERT INTO accepted (owner, guild_id, at, job) VALUES (?, ?, ?, ?)",
+                    (owner, guild_id, entry.accepted_at, entry.id),
                 )
 
     async def redirect(self, job_id: str, address: Address) -> None:
@@ -131,8 +131,14 @@ class Ledger:
         )
 
     async def decide(self, job_id: str, answer: Answer) -> None:
-        """Write down what a person is to be told, before they are told."""
-        await self._store.write("UPDATE jobs SET answer = ? WHERE id = ?", (_dump(answer), job_id))
+        """Write down what a person is to be told, before they are told.
+
+        An order that ends in a sentence counts for no limit by the hour.
+        """
+        async with self._store.transaction() as change:
+            await change.write("UPDATE jobs SET answer = ? WHERE id = ?", (_dump(answer), job_id))
+            if answer.result is None:
+                await change.write("DELETE FROM accepted WHERE job = ?", (job_id,))
 
     async def take(self, job_id: str, way: Way) -> None:
         """Write down how a person is about to be told."""
@@ -163,7 +169,10 @@ class Ledger:
         ]
 
     async def accepted_since(self, owner: int, guild_id: int | None, since: float) -> list[float]:
-        """Return when a person's merges were accepted in one server, oldest first."""
+        """Return when a person's merges were accepted in one server, oldest first.
+
+        Those that ended in a sentence are left out.
+        """
         rows = await self._store.read(
             "SELECT at FROM accepted WHERE owner = ? AND guild_id IS ? AND at > ? ORDER BY at",
             (owner, guild_id, since),

@@ -108,6 +108,9 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE jobs ADD COLUMN answer TEXT NOT NULL DEFAULT '';  -- as JSON; '' until it is known
     ALTER TABLE jobs ADD COLUMN way TEXT NOT NULL DEFAULT 'reply';  -- a bot.orders.Way
     """,
+    """
+    ALTER TABLE accepted ADD COLUMN job TEXT NOT NULL DEFAULT '';  -- its id
+    """,
 )
 """Each brings the database from one version to the next; what has been released stays as it is."""
 

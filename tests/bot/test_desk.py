@@ -182,6 +182,25 @@ async def test_a_change_in_its_place_is_no_merge_of_the_hour_but_a_copy_is(scene
     assert len(scene.env.errors) == 2
 
 
+async def test_what_brings_no_mashup_is_no_merge_of_the_hour(scene: Scene) -> None:
+    await scene.client.policies.set(scene.guild.id, "merges_per_hour", "1")
+    work = scene.hands.work
+
+    def find_no_voice(_task: MergeTask) -> MergeResult:
+        raise NoVoiceError("No voice was found in this song.", hint="Try another one.")
+
+    scene.hands.work = find_no_voice
+    refused = await scene.merge()
+    assert refused.response.content.startswith("No voice was found")
+    scene.hands.work = work
+    answer = await scene.merge()
+    assert answer.response.attachments
+    limited = await scene.merge()
+    assert limited.response.content.startswith("You have asked for 1 mash-up within an hour")
+    assert len(scene.hands.tasks) == 2
+    assert len(scene.env.errors) == 1
+
+
 async def test_a_change_that_cannot_be_delivered_is_none(scene: Scene) -> None:
     answer = await scene.merge()
     scene.hands.gate.clear()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from bot.ledger import HOUR_S, MASHUPS_LIVE_S, Entry, Fault, Ledger, Step
-from bot.orders import Address, Errand, Mashup, OrderedSong, new_id
+from bot.orders import Address, Answer, Errand, Mashup, OrderedSong, new_id
 from bot.store import Store
 from pipeline.recipe import Recipe
 from pipeline.types import KnownSong
+from tests.bot import works
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,7 +106,7 @@ async def test_a_value_that_is_no_longer_allowed_is_no_errand(store: Store) -> N
     assert entry.errand is None
 
 
-async def test_merges_are_counted_by_person_server_and_hour(store: Store) -> None:
+async def test_merges_are_counted_by_person_server_and_hour(store: Store, tmp_path: Path) -> None:
     ledger = Ledger(store)
     others = replace(JOB, id="2" * 12, address=replace(ADDRESS, user_id=70))
     alone = replace(JOB, id="3" * 12, address=replace(ADDRESS, guild_id=None))
@@ -115,6 +116,10 @@ async def test_merges_are_counted_by_person_server_and_hour(store: Store) -> Non
     assert await ledger.accepted_since(7, 8, NOON - HOUR_S) == [NOON]
     assert await ledger.accepted_since(7, None, NOON - HOUR_S) == [NOON]
     assert await ledger.accepted_since(7, 8, NOON) == []
+    await ledger.decide(JOB.id, Answer(result=works.result(tmp_path / "a.mp3")))
+    await ledger.decide(alone.id, Answer(sentence="The song is silent."))
+    assert await ledger.accepted_since(7, 8, NOON - HOUR_S) == [NOON]
+    assert await ledger.accepted_since(7, None, NOON - HOUR_S) == []
     await ledger.expire(NOON + HOUR_S)
     assert await ledger.accepted_since(7, 8, 0.0) == [NOON]
     await ledger.expire(NOON + HOUR_S + 1.0)
