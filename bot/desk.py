@@ -1,7 +1,8 @@
-"""The desk that takes orders, follows them and hands mash-ups over, across restarts of the bot.
+"""The desk that takes orders, and sees to it that each is answered, across restarts of the bot.
 
 An order is written down before anybody is told that it was accepted, and crossed out once it is
-answered. What a stopped bot leaves written down, the next one finishes or answers.
+answered. What a stopped bot leaves written down, the next one finishes or answers. The work itself
+is `bot.making`'s.
 """
 
 from __future__ import annotations
@@ -9,31 +10,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import sqlite3
-import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bot import render
 from bot.admission import check_hour, check_permissions, check_place
 from bot.answers import tell
-from bot.delivery import hand_over
 from bot.endings import PAUSES_S, Endings, Work, is_written
 from bot.files import AttachedSong
-from bot.jobs import CalledOffError, GoingDownError, JobState
+from bot.jobs import GoingDownError, JobState
 from bot.ledger import Entry, Step, now
 from bot.library_offers import LibraryOffer
-from bot.orders import TOKEN_LIVES_S, Answer, Errand, Mashup, OrderedSong, were_swapped
+from bot.making import Maker, is_at_home
+from bot.orders import Errand, Mashup, OrderedSong
 from bot.replies import Reply
 from bot.room import check_room
-from bot.tasks import MergeTask
-from bot.views import progress_view, remix_view
+from bot.views import remix_view
 from pipeline.errors import UserError
-from pipeline.pairing import SongSketch
 from pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import discord
@@ -42,15 +37,11 @@ if TYPE_CHECKING:
     from bot.files import Fetch
     from bot.orders import Offer
     from pipeline.recipe import Value
-    from pipeline.types import KnownSong, MergeResult, SongFacts
 
 log = logging.getLogger(__name__)
 
 _UNREADABLE = Errand(vocals=OrderedSong(name=""), backing=OrderedSong(name=""), recipe=Recipe())
 """Stands for what an older version of the bot wrote: its person is only told that it has ended."""
-
-
-_GUESTS_STAY_S = TOKEN_LIVES_S - 60.0
 
 
 class StoppedTooSoonError(UserError):
@@ -81,8 +72,8 @@ class MergeDesk:
         pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:
         self._client = client
-        self._edit_every_s = edit_every_s
         self._endings = Endings(client, pauses_s)
+        self._maker = Maker(client, self._endings, edit_every_s)
         self._jobs_dir = client.config.data_dir.absolute() / "jobs"
         self.fetch = fetch
 
@@ -130,7 +121,7 @@ class MergeDesk:
             backing=_ordered(backing),
             recipe=recipe,
             picture=policy.picture,
-            keep=policy.library and self._is_at_home(guild_id),
+            keep=policy.library and is_at_home(self._client, guild_id),
         )
         await self._take(interaction, Reply.to(interaction), errand, (vocals, backing))
 
@@ -239,110 +230,7 @@ class MergeDesk:
             redirecting = self._client.ledger.redirect(work.job.id, work.reply.address)
             await is_written(redirecting, "the message that an answer goes to")
         await asyncio.to_thread(work.folder.mkdir, parents=True)
-        await self._carry_out(work, offers)
-
-    async def _carry_out(self, work: Work, offers: tuple[Offer, ...]) -> None:
-        """Get the songs, have them merged, and hand the mash-up over."""
-        client, reply = self._client, work.reply
-        result = await self._follow(work, self._have_it_made(work, offers))
-        if work.job.began_at is not None:
-            seconds = time.monotonic() - work.job.began_at
-            await is_written(client.estimates.record(work.errand.kind, seconds), "a run")
-        mashup = _mashup_of(work, result)
-        if mashup is not None and not reply.address.in_place:
-            # Whose it is of which songs: /forget needs it without buttons, too.
-            is_kept = await is_written(client.ledger.keep_mashup(mashup), "a mash-up")
-            mashup = mashup if is_kept else None
-        has_buttons = client.policies.of(reply.address.guild_id).remix
-        answer = Answer(result=result, mashup=mashup if has_buttons else None)
-        await self._endings.decide(work, answer)
-        await self._hand_over(work, result, answer.mashup)
-
-    async def _hand_over(self, work: Work, result: MergeResult, mashup: Mashup | None) -> None:
-        """Deliver a mash-up, and keep its songs."""
-        errand, guild_id = work.errand, work.reply.address.guild_id
-        await self._endings.until_told(
-            work, lambda: hand_over(work.reply, result, errand, work.folder, mashup)
-        )
-        if mashup is not None and work.reply.address.in_place and not work.later:
-            # Until it can be heard, the next press starts from what there was.
-            await is_written(self._client.ledger.keep_mashup(mashup), "a mash-up")
-        if errand.keep and guild_id is not None and self._is_at_home(guild_id) and not work.later:
-            try:
-                await self._keep_songs(work, result, guild_id)
-            except (OSError, sqlite3.Error) as error:  # no reason to take the mash-up back
-                log.warning("the songs of job %s are not kept: %s", work.job.id, error)
-
-    async def _have_it_made(self, work: Work, offers: tuple[Offer, ...]) -> MergeResult:
-        ledger, errand = self._client.ledger, work.errand
-        policy = self._client.policies.of(work.reply.address.guild_id)
-        if offers:
-            files = [
-                await offer.fetch(work.folder, role, policy.max_upload_bytes)
-                for offer, role in zip(offers, ("vocals", "backing"), strict=True)
-            ]
-            errand = work.errand = replace(
-                errand,
-                vocals=replace(errand.vocals, file=files[0].name),
-                backing=replace(errand.backing, file=files[1].name),
-            )
-        if not work.ready:
-            work.ready = await is_written(ledger.ready(work.job.id, errand), "that songs are there")
-        task = MergeTask(
-            vocals=_source(errand.vocals, work.folder),
-            backing=_source(errand.backing, work.folder),
-            vocals_name=errand.vocals.name,
-            backing_name=errand.backing.name,
-            recipe=errand.recipe,
-            out_dir=work.folder,
-            max_bytes=work.reply.address.max_bytes,
-            longest_s=policy.max_song_s,
-            stems=errand.stems,
-            picture=errand.picture,
-        )
-        return await self._client.queue.run(work.job, task)
-
-    async def _follow(self, work: Work, doing: Coroutine[Any, Any, MergeResult]) -> MergeResult:
-        """Show how the work goes until it ends."""
-        job, queue = work.job, self._client.queue
-        view = progress_view(job.id)
-        task = job.start(doing)
-        try:
-            while not task.done():
-                ends_in_s = self._client.estimates.ends_in_s(queue, job)
-                status = render.job_status(job.state, queue.place_of(job), job.progress, ends_in_s)
-                await work.reply.show(status, view)
-                address = work.reply.address
-                if address.guest and now() > address.opened_at + _GUESTS_STAY_S:
-                    job.call_off(_too_long_for_guests())
-                await asyncio.wait({task}, timeout=self._edit_every_s)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        if task.cancelled() and job.called_off is not None:
-            raise job.called_off
-        return task.result()
-
-    async def _keep_songs(self, work: Work, result: MergeResult, guild_id: int) -> None:
-        """Put both songs into the server's library."""
-        errand = work.errand
-        for ordered, known, facts in zip(
-            (errand.vocals, errand.backing), result.songs, _facts(result), strict=True
-        ):
-            if ordered.file is not None and not ordered.from_library:
-                await self._client.library.add(
-                    guild_id,
-                    work.folder / ordered.file,
-                    name=ordered.name,
-                    known=known,
-                    sketch=SongSketch.of(facts),
-                    added_by=work.reply.address.user_id,
-                )
-
-    def _is_at_home(self, guild_id: int | None) -> bool:
-        """Return whether the bot is a member of the server, not just a guest of one person."""
-        return guild_id is not None and self._client.get_guild(guild_id) is not None
+        await self._maker.carry_out(work, offers)
 
     async def resume(self) -> None:
         """Go on with what the bot before had accepted: each order is finished, or answered."""
@@ -394,50 +282,18 @@ class MergeDesk:
         elif answer is not None and answer.result is not None:
             if not answer.result.path.is_file():
                 return  # its files go when it was told, and its record could not be crossed out
-            await self._hand_over(work, answer.result, answer.mashup)
+            await self._maker.hand_over(work, answer.result, answer.mashup)
         elif not work.ready:
             raise StoppedTooSoonError(
                 "The bot was restarted before your songs were there.",
                 hint="Please merge them again, with /merge.",
             )
         else:
-            await self._carry_out(work, ())
-
-
-def _too_long_for_guests() -> CalledOffError:
-    return CalledOffError(
-        "Where I am not a member I can answer for 15 minutes only, and this merge is not done.",
-        hint="Try again when there is less to do, or have me invited to the server.",
-    )
-
-
-def _mashup_of(work: Work, result: MergeResult) -> Mashup | None:
-    """Return what the buttons under an answer need; there are none under layers as files."""
-    errand, address = work.errand, work.reply.address
-    if errand.stems:
-        return None
-    in_place = errand.remix_of if address.in_place else None
-    return Mashup.of(
-        result,
-        errand.recipe,
-        owner=address.user_id,
-        guild_id=address.guild_id,
-        made_at=now(),
-        id=in_place or work.job.id,
-    )
+            await self._maker.carry_out(work, ())
 
 
 def _ordered(offer: Offer) -> OrderedSong:
     return OrderedSong(name=offer.name, from_library=isinstance(offer, LibraryOffer))
-
-
-def _source(song: OrderedSong, folder: Path) -> Path | KnownSong:
-    """Return a song's file, or what the cache knows it by."""
-    if song.file is not None:
-        return folder / song.file
-    if song.known is None:
-        raise ValueError("an ordered song has a file or is known")
-    return song.known
 
 
 def _is_ready(entry: Entry, folder: Path) -> bool:
@@ -446,9 +302,3 @@ def _is_ready(entry: Entry, folder: Path) -> bool:
         return False
     songs = (entry.errand.vocals, entry.errand.backing)
     return all(song.known or (song.file and (folder / song.file).is_file()) for song in songs)
-
-
-def _facts(result: MergeResult) -> tuple[SongFacts, SongFacts]:
-    """Return what was found out about the songs in the order in which they were given."""
-    facts = (result.vocals, result.backing)
-    return facts[::-1] if were_swapped(result) else facts

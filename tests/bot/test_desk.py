@@ -221,7 +221,7 @@ async def test_a_guest_is_told_before_the_token_dies(
     scene.hands.gate.clear()
     answer = await scene.merge()
     later = now() + 14.5 * 60
-    monkeypatch.setattr("bot.desk.now", lambda: later)
+    monkeypatch.setattr("bot.making.now", lambda: later)
     await scene.env.advance_time(60)
     assert answer.response.content.startswith(
         "Where I am not a member I can answer for 15 minutes only"
