@@ -171,7 +171,7 @@ async def test_a_task_that_gives_no_sign_of_life_is_ended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = tmp_path / "pid"
-    worker = worker_with(stuck_after_s=0.3)
+    worker = worker_with(stuck_after_s=2.0)  # in which the second process has to start
     await worker.start()
     first = worker.pid
     with pytest.raises(StuckError, match="This merge got stuck and was ended"):
@@ -186,7 +186,8 @@ async def test_a_task_that_gives_no_sign_of_life_is_ended(
 
 
 async def test_a_task_that_tells_how_far_it_is_is_not_stuck() -> None:
-    worker = worker_with(stuck_after_s=0.2)
+    worker = worker_with(stuck_after_s=0.5)
+    await worker.run(Wish("pid"), deadline_s=LONG_S)  # it has started by now
     with pytest.raises(TooSlowError):
         await worker.run(Wish("listen", 0.5), deadline_s=1.5)
     await worker.stop()
@@ -217,7 +218,7 @@ async def test_a_small_task_has_less_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_hung_rehearsal_does_not_keep_tasks_waiting(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    worker = worker_with(rehearsal=Wish("ignore", told), stuck_after_s=0.3)
+    worker = worker_with(rehearsal=Wish("ignore", told), stuck_after_s=2.0)
     starting = asyncio.create_task(worker.start())
     await wait_until(lambda: told.exists() and bool(told.read_text()))
     assert (await worker.run(Wish("pid"), deadline_s=LONG_S))[1] == 1
