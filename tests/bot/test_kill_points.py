@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ async def die(config: Config, bad: FaultyDiscord, hands: Hands, killed: list[str
             for task in tuple(client._served):
                 with pytest.raises(KilledError):
                     await task
+            await asyncio.sleep(0)  # to wait for what has ended already lets nobody else run
     assert len(killed) == 1
 
 
