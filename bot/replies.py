@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -25,6 +24,7 @@ from bot.messages import (
     understanding,
 )
 from bot.orders import Address, Way
+from bot.posts import Post
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,8 +37,6 @@ ROOM_FOR_THE_CARD = 64 * 1024
 """Bytes of an upload that are kept free for the card and the form around a file."""
 
 _ACKNOWLEDGED_BY = 3  # attempts to acknowledge a request; there are 3 s for it
-_LOOKED_THROUGH = 50  # messages of a channel
-_CLOCKS_DIFFER_S = 60.0
 _GONE = (401, 404)  # the token has died after 15 minutes, or somebody deleted the reply
 _NOBODY = discord.AllowedMentions.none()
 
@@ -246,10 +244,7 @@ class Reply:
             case Way.REPLY:
                 return self._can_edit
             case Way.OWN:  # else people are told by a new message that it took a while
-                return self._unsure and None not in (
-                    self.address.message_id,
-                    self.address.channel_id,
-                )
+                return self._unsure and self._our_message() is not None
             case Way.CHANNEL:
                 return self.address.channel_id is not None
         return True
@@ -267,9 +262,27 @@ class Reply:
             case Way.OWN:
                 await self._in_our_message(message)
             case Way.CHANNEL:
-                await self._to_channel(message)
+                await self._post(message).to_channel()
+                await self._leave(hint="This took a while: the answer is further down.")
             case Way.PERSON:
-                await self._to_person(message)
+                await self._post(message).to_person()
+                await self._leave(hint=None)
+
+    def _post(self, message: Message) -> Post:
+        return Post(
+            client=self._client,
+            address=self.address,
+            message=message,
+            nonce=self._nonce,
+            unsure=self._unsure,
+        )
+
+    async def _leave(self, *, hint: str | None) -> None:
+        """Leave the message that people look at in order, now that the answer came elsewhere."""
+        if self.address.in_place:
+            await self._tidy(content=None, view=self._before)
+        elif hint is not None:
+            await self._tidy(content=hint, view=None)
 
     async def _in_the_answer(self, message: Message) -> None:
         await self._edit(
@@ -292,13 +305,9 @@ class Reply:
             )
 
     async def _in_our_message(self, message: Message) -> None:
-        address = self.address
-        assert address.channel_id is not None, "asked for by _is_open"
-        assert address.message_id is not None, "asked for by _is_open"
-        channel = self._client.get_partial_messageable(
-            address.channel_id, guild_id=address.guild_id
-        )
-        await channel.get_partial_message(address.message_id).edit(
+        own = self._our_message()
+        assert own is not None, "asked for by _is_open"
+        await own.edit(
             content=message.text or None,
             embed=message.embed,
             attachments=message.new_files(),
@@ -324,100 +333,23 @@ class Reply:
         webhook.type = discord.WebhookType.application  # others may not whisper
         return webhook
 
-    async def _to_channel(self, message: Message) -> None:
-        address = self.address
-        assert address.channel_id is not None, "asked for by _is_open"
-        channel = self._client.get_partial_messageable(
-            address.channel_id, guild_id=address.guild_id
-        )
-        reference = None
-        if address.message_id is not None:
-            reference = discord.MessageReference(
-                message_id=address.message_id,
-                channel_id=address.channel_id,
-                fail_if_not_exists=False,
-            )
-        person = discord.Object(address.user_id)
-        await self._send_once(
-            channel,
-            message,
-            content=f"<@{address.user_id}> {message.text or 'Your mash-up is ready.'}",
-            reference=reference,
-            allowed_mentions=discord.AllowedMentions(
-                everyone=False, roles=False, users=[person], replied_user=False
-            ),
-        )
-        if address.in_place:
-            await self._tidy(content=None, view=self._before)
-        elif address.message_id is not None:
-            await self._tidy(content="This took a while: the answer is further down.", view=None)
-
-    async def _send_once(
-        self,
-        channel: discord.abc.Messageable,
-        message: Message,
-        *,
-        content: str,
-        allowed_mentions: discord.AllowedMentions,
-        reference: discord.MessageReference | None = None,
-    ) -> None:
-        """Send a new message, unless an attempt of which nobody heard has got through."""
-        if self._unsure and await self._is_there(channel, message, content, reference):
-            return
-        extras = message.extras(reference)
-        if self._nonce is not None:
-            extras["nonce"] = self._nonce
-        await channel.send(content, allowed_mentions=allowed_mentions, **extras)
-
-    async def _is_there(
-        self,
-        channel: discord.abc.Messageable,
-        message: Message,
-        content: str,
-        reference: discord.MessageReference | None,
-    ) -> bool:
-        """Look for a message that may have got through; Discord forgets nonces after minutes."""
-        since = datetime.fromtimestamp(self.address.opened_at - _CLOCKS_DIFFER_S, UTC)
-        names = [name for _, name in message.files]
-        to = reference.message_id if reference is not None else None
-        try:
-            with understanding():
-                newest = channel.history(after=since, limit=_LOOKED_THROUGH, oldest_first=False)
-                async for found in newest:
-                    if (
-                        found.content == content
-                        and [file.filename for file in found.attachments] == names
-                        and (found.reference.message_id if found.reference else None) == to
-                    ):
-                        return True
-        except UNREACHABLE as error:  # it may not read there: better twice than never
-            log.info("an earlier answer cannot be looked for: %s", error)
-        return False
-
-    async def _tidy(self, **changes: Any) -> None:  # noqa: ANN401 - as discord.py takes them
-        """Edit the message as one of the bot's own, once the token has died."""
+    def _our_message(self) -> discord.PartialMessage | None:
+        """Return the answer as a message of the bot's own, for when the token has died."""
         address = self.address
         if address.channel_id is None or address.message_id is None:
-            return
+            return None
         channel = self._client.get_partial_messageable(
             address.channel_id, guild_id=address.guild_id
         )
+        return channel.get_partial_message(address.message_id)
+
+    async def _tidy(self, **changes: Any) -> None:  # noqa: ANN401 - as discord.py takes them
+        """Edit the message as one of the bot's own, if that works."""
+        own = self._our_message()
+        if own is None:
+            return
         try:
             with understanding():
-                await channel.get_partial_message(address.message_id).edit(
-                    allowed_mentions=_NOBODY, **changes
-                )
+                await own.edit(allowed_mentions=_NOBODY, **changes)
         except UNREACHABLE as error:
             log.info("an old message stays as it is: %s", error)
-
-    async def _to_person(self, message: Message) -> None:
-        channel = await self._client.create_dm(discord.Object(self.address.user_id))
-        content = message.text or "Your mash-up is ready."
-        if self.address.guild_id is not None and self.address.channel_id is not None:
-            content = (
-                f"In <#{self.address.channel_id}> I could not write; an admin can give me Send "
-                f"Messages there. {content}"
-            )
-        await self._send_once(channel, message, content=content, allowed_mentions=_NOBODY)
-        if self.address.in_place:
-            await self._tidy(content=None, view=self._before)

@@ -11,6 +11,7 @@ import pytest
 from bot import endings
 from bot.endings import Endings
 from bot.ledger import Ledger
+from bot.posts import Post
 from bot.replies import Reply
 from tests.bot.loopback import ALICE, MESSAGE
 from tests.bot.test_wire_faults import (
@@ -49,7 +50,7 @@ LATE_STEPS: list[tuple[Any, str]] = [
     (Ledger, "decide"),
     (Ledger, "take"),
     (Reply, "_send"),
-    (Reply, "_send_once"),
+    (Post, "_send_once"),
     (Reply, "_tidy"),
     (Ledger, "close"),
     (endings, "delete"),
