@@ -17,7 +17,7 @@ from pipeline.layers import Layers
 from pipeline.loudness import TARGET_LUFS
 from pipeline.mix import Premaster, enter, even, fade_out, level
 from pipeline.stages import side_by_side
-from pipeline.tags import Tags, spare_bytes, write_tags
+from pipeline.tags import MOST_COVER_BYTES, Tags, make_cover, spare_bytes, write_tags
 from pipeline.types import Loudness, MergeResult, Stage
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def finish(
         result = replace(result, loudness=loudness, stems=written)
         if wanted.picture:
             with conductor.stage(Stage.DRAW):
-                picture = card.finish(result, layers)
-                write_tags(path, tags, picture=picture, max_bytes=wanted.max_bytes)
+                picture, cover = card.finish(result, layers)
+                write_tags(path, tags, picture=picture, cover=cover, max_bytes=wanted.max_bytes)
                 result = replace(result, picture=picture)
         undo.pop_all()
     return result, gains[-1]
@@ -203,7 +203,9 @@ def _write_stems(layers: Layers, wanted: Wanted, title: str, undo: ExitStack) ->
 
 
 class _Card:
-    """The picture of a mash-up, which the second process draws while the file is written.
+    """The picture of a mash-up and its cover, made while the file is written.
+
+    The second process draws.
 
     Parameters
     ----------
@@ -224,27 +226,32 @@ class _Card:
         self._aside = aside
         self._blank = blank
         self._pool = pool
-        self._begun: tuple[MergeResult, Future[Path]] | None = None
+        self._begun: tuple[MergeResult, Future[bytes | None]] | None = None
 
     def begin(self, expected: MergeResult, layers: Layers) -> None:
         """Draw what is expected to come out."""
         if self._aside:
-            drawing = self._pool.submit(
-                self._aside.draw, expected, layers, self.path, blank=self._blank
-            )
+            drawing = self._pool.submit(self._draw, self._aside, expected, layers)
             self._begun = expected, drawing
 
-    def finish(self, result: MergeResult, layers: Layers) -> Path:
-        """Return the picture when it is there; what came out otherwise is drawn anew."""
+    def _draw(self, aside: Aside, expected: MergeResult, layers: Layers) -> bytes | None:
+        aside.draw(expected, layers, self.path, blank=self._blank)
+        return make_cover(self.path, MOST_COVER_BYTES)
+
+    def finish(self, result: MergeResult, layers: Layers) -> tuple[Path, bytes | None]:
+        """Return the picture when it is there, and the cover if it has been made of it.
+
+        What came out otherwise than expected is drawn anew.
+        """
         if self._begun:
             expected, drawing = self._begun
-            path = drawing.result()
+            cover = drawing.result()
             # Of all that is measured on the file, the card says this alone.
             if round(expected.loudness.integrated_lufs) == _rounded(result.loudness):
-                return path
+                return self.path, cover
         from pipeline.picture import draw_card  # noqa: PLC0415 - matplotlib, if need be
 
-        return draw_card(result, layers, self.path)
+        return draw_card(result, layers, self.path), None
 
 
 def _rounded(loudness: Loudness) -> float:

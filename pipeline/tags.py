@@ -85,7 +85,12 @@ def spare_bytes(path: Path, max_bytes: int, *, cover: bool) -> int:
 
 
 def write_tags(
-    path: Path, tags: Tags, *, picture: Path | None = None, max_bytes: int | None = None
+    path: Path,
+    tags: Tags,
+    *,
+    picture: Path | None = None,
+    cover: bytes | None = None,
+    max_bytes: int | None = None,
 ) -> Path:
     """Write tags and a cover into a finished file; its sound stays as it is, to the bit.
 
@@ -101,6 +106,8 @@ def write_tags(
         What to write, in place of all that is there.
     picture
         The image to make the cover from.
+    cover
+        What `make_cover` has made of it before, to be taken if it fits.
     max_bytes
         Most bytes that the file may have.
 
@@ -120,10 +127,13 @@ def write_tags(
     try:
         if max_bytes is not None:
             most = min(most, max_bytes - path.stat().st_size - _WORDS_BYTES)
-        cover, extension = None, path.suffix.lower()
-        if picture is not None and extension in (*_AS_STREAM, *_AS_TAG):
-            # Base64 turns three bytes into four.
-            cover = make_cover(picture, most * 3 // 4 if extension in _AS_TAG else most)
+        extension = path.suffix.lower()
+        if extension in _AS_TAG:
+            most = most * 3 // 4  # Base64 turns three bytes into four
+        if picture is None or extension not in (*_AS_STREAM, *_AS_TAG):
+            cover = None
+        elif cover is None or len(cover) > most:
+            cover = make_cover(picture, most)
         for content in (cover, None) if cover else (None,):
             # Inside the target's folder, so that the last step is a rename.
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tagging-") as scratch:

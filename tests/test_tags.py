@@ -170,6 +170,24 @@ def test_the_byte_budget_holds_with_as_much_cover_as_fits(tmp_path: Path, extens
         assert 300 <= cover.width < 600
 
 
+@pytest.mark.parametrize(
+    ("extension", "room", "taken"),
+    [("mp3", None, True), ("opus", None, True), ("mp3", 200_000, True), ("mp3", 40_000, False)],
+)
+def test_a_cover_that_was_made_before_is_taken_where_it_fits(
+    tmp_path: Path, extension: str, room: int | None, *, taken: bool
+) -> None:
+    path, picture = finished(tmp_path, extension), drawn(tmp_path, noisy=True)
+    cover = make_cover(picture, 60_000)
+    assert cover is not None
+    budget = None if room is None else path.stat().st_size + room
+    write_tags(path, TAGS, picture=picture, cover=cover, max_bytes=budget)
+    with av.open(str(path)) as container:
+        packet = next(container.demux(container.streams.video[0]))
+    assert (bytes(packet) == cover) == taken
+    assert budget is None or path.stat().st_size <= budget
+
+
 @pytest.mark.parametrize(("room", "album"), [(5000, True), (2, False)])
 def test_what_does_not_fit_is_left_out(tmp_path: Path, room: int, *, album: bool) -> None:
     path = finished(tmp_path, "mp3")
