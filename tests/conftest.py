@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.bot.usage import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.pair import Pair, write_pair
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,13 +14,14 @@ import pytest_asyncio
 from bot.client import VocalClient
 from bot.config import Config, read_config
 from bot.jobs import JobQueue
-from tests.bot import works
+from tests.bot import usage, works
 from tests.discord_schema import check_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    import discord
     from simcord.env import Env
 
     from bot.orders import Mashup
@@ -165,9 +166,18 @@ def simcord_bot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> VocalClient:
     monkeypatch.setattr("bot.client.JobQueue", PatientQueue)
-    return VocalClient(
+    answer = VocalClient.on_interaction
+
+    async def noted(self: VocalClient, interaction: discord.Interaction[VocalClient]) -> None:
+        usage.note_use(interaction)
+        await answer(self, interaction)
+
+    monkeypatch.setattr(VocalClient, "on_interaction", noted)
+    client = VocalClient(
         config, workers=[hands], fetch=fetch_from(envs), edit_every_s=BETWEEN_EDITS_S
     )
+    usage.note_offers(client)
+    return client
 
 
 @pytest_asyncio.fixture
