@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 # The networks are trained apart: PyTorch wants newer packages than TensorFlow 2.12 lives with.
@@ -48,7 +49,7 @@ bot: $(VENV)/.installed  ## start the Discord bot; its token goes into .env (see
 test: $(VENV)/.installed-dev  ## lint, types and tests
 	@# What checks and what downloads do not wait for each other.
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types $(TRAIN_VENV)/.installed
-	@$(MAKE) --no-print-directory unit
+	$(PYTEST)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -57,8 +58,8 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-dev $(TRAIN_VENV)/.installed
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+unit: $(VENV)/.installed-dev  ## the tests that are quick: two minutes
+	$(PYTEST) -m "not slow"
 
 bench: $(VENV)/.installed-dev  ## measure speed and memory against Spleeter and librosa: about half an hour
 	@$(BIN)/python -m benchmarks.bench $(BENCH)

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from benchmarks.alignment import Pair, merge_pair, table_of
 
+pytestmark = pytest.mark.slow
+
 SONGS = 12
 LENGTH_S = 32.0
 PAIRS = [(n % SONGS, (n + step) % SONGS) for step in (1, 5, 3) for n in range(SONGS)][:30]

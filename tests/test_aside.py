@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pipeline.tapes import Blank
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 ANCHORS = tuple(np.arange(0.0, 4.1, 0.5).tolist())
 LAYER = LayerPlan(
     warp=WarpMap(source_s=ANCHORS, target_s=tuple(t * (1.0 - 0.005 * t) for t in ANCHORS)),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Writer = Callable[[Path, Signal], Any]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick_separator(monkeypatch: pytest.MonkeyPatch) -> None:

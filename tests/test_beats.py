@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+pytestmark = pytest.mark.slow
+
 AUDIO = Path(__file__).parents[2] / "shared" / "audio"
 needs_audio = pytest.mark.skipif(
     not AUDIO.is_dir(), reason="the folder shared/audio beside the repository is absent"

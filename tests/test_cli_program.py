@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.pair import Pair
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = (sys.executable, "-m", "pipeline")
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from pipeline.tapes import Sound
 
+pytestmark = pytest.mark.slow
+
 
 def draft(balance_lu: float = 1.0) -> Premaster:
     stems = short_song(11, bpm=112.0, drift=0.0).stems

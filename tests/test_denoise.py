@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 STEMS = Path(__file__).parents[2] / "shared" / "audio" / "stems"
 METHODS: tuple[Method, ...] = ("mask", "threshold")
 SUNG_S = ((2.0, 5.0), (9.0, 11.0))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("extension", FORMATS)
 def test_what_is_written_can_be_read_with_its_tags(tmp_path: Path, extension: str) -> None:

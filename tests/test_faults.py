@@ -13,6 +13,8 @@ from tests.faults.trial import DATABASE, Trial, left_behind, run
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_few_people_and_much_bad_luck(tmp_path: Path) -> None:
     outcome = await run(Trial(seed=2, people=8, spread_s=4.0, every_s=0.3), tmp_path)

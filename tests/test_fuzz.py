@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.fuzz.mutate import mutant
 from tests.fuzz.reading import reader
 from tests.fuzz.run import fuzz
@@ -12,6 +14,8 @@ from tests.fuzz.seeds import CORPUS, SEEDS, seeds
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 MOST_MEMORY_MB = 200.0
 MOST_CORPUS_BYTES = 300_000

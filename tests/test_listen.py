@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.tapes import Blank
     from pipeline.types import OnFraction, Signal
 
+pytestmark = pytest.mark.slow
+
 SONGS = tuple(Source(path=Path(name), title=name, sings=name != "d") for name in "abcd")
 WISHES = Wishes(pairs=2, seconds=8.0, seed=5)
 

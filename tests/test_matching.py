@@ -22,6 +22,7 @@ def fitted() -> list[Fitted]:
     return made
 
 
+@pytest.mark.slow
 def test_the_layers_never_agree_less_than_as_they_were_sung(fitted: list[Fitted]) -> None:
     assert min(pair.matched - pair.before for pair in fitted) >= -0.02
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pipeline.tapes import Blank
     from pipeline.types import LayerPlan, OnFraction, Signal
 
+pytestmark = pytest.mark.slow
+
 STAGES = [stage for stage in Stage if stage not in {Stage.FETCH, Stage.DRAW}]
 
 

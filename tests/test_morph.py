@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 UNTOUCHED = round(0.05 * SAMPLE_RATE)
 BEATS_S = tuple(np.arange(0.0, 3.0, 0.5).tolist())
 

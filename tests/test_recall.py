@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from pipeline.types import KnownSong, Signal
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kitchen:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tests.pair import Pair
 
+pytestmark = pytest.mark.slow
+
 TAGS = Tags.of_mashup("Rapper", "Diva", "vocal")
 WITH_COVER = [extension for extension in FORMATS if extension != "wav"]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 Array: TypeAlias = npt.NDArray[np.float64]
 
 IDENTITY = WarpMap(source_s=(0.0, 1.0), target_s=(0.0, 1.0))

@@ -22,6 +22,8 @@ from pipeline.types import Progress, Stage
 from tests.bot.processes import is_alive, wait_until
 from tests.bot.works import Wish, make_deeds
 
+pytestmark = pytest.mark.slow
+
 LONG_S = 30.0
 MIB = 1024 * 1024
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import soundfile as sf
 
 from composer import compose
@@ -29,6 +30,8 @@ from tests.discord_schema import check_request
 
 if TYPE_CHECKING:
     from tests.bot.loopback import Discord
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 # Only the two addresses of Discord differ from `python -m bot`.

@@ -123,6 +123,7 @@ def settings(folder: Path, separator: str, *, cache_bytes: int = 0) -> MergerSet
     )
 
 
+@pytest.mark.slow
 def test_a_rehearsal_is_a_whole_merge_that_leaves_nothing(tmp_path: Path) -> None:
     told: list[Progress] = []
     folder = tmp_path / "rehearsals"
@@ -176,6 +177,7 @@ def test_a_merge_tells_how_large_it_is_by_its_songs(
     assert gauges.size == pytest.approx(size)
 
 
+@pytest.mark.slow
 def test_a_real_merge_tells_its_length_once(tmp_path: Path) -> None:
     told: list[float] = []
     songs = _two_songs(tmp_path)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from composer import Composition
     from pipeline.types import Progress
 
+pytestmark = pytest.mark.slow
+
 LENGTH_S = 9.0
 
 

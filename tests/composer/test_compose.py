@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+pytestmark = pytest.mark.slow
+
 # Krumhansl and Kessler's probe-tone profiles (1982): how well each degree fits a key.
 PROFILES = {
     "major": [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 MOST_MEMORY_MB = 100.0
 LONGEST_SONG_MB = 700.0  # 15 minutes, and those as far as known while more room is made for them
 MOST_CPU_S = 20.0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.separate.onnx_file import Graph
     from tests.tiny_spleeter import Weights
 
+pytestmark = pytest.mark.slow
+
 FILTERS = TINY["model"]["params"]
 
 

@@ -21,6 +21,8 @@ from tests.separate.splitting import EXACT, FAST, spleeters_own_vocals, split
 if TYPE_CHECKING:
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 AUDIO = Path(__file__).parents[3] / "shared" / "audio"
 MOST_BYTES = 8_000_000
 INPUT_RMS = 0.125

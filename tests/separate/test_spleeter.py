@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tests.release_server import Release
     from tests.tiny_spleeter import Weights
 
+pytestmark = pytest.mark.slow
+
 SHARD = "model.data-00000-of-00001"
 SHORT_LENGTHS = (1, 2, 127, 128, 129, 511, 513)
 # Lengths around which another patch begins: one frame of silence stands before the song.

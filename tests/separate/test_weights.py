@@ -63,6 +63,7 @@ def same_files(one: Path, other: Path) -> bool:
 # Where everything goes well
 
 
+@pytest.mark.slow
 def test_a_release_is_downloaded_verified_and_unpacked(
     tmp_path: Path, release: Release, tiny_model: Path
 ) -> None:

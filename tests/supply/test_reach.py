@@ -9,6 +9,8 @@ import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
+
 from supply.exceptions import FILE, read_exceptions
 from supply.registry import canonical
 
@@ -31,6 +33,7 @@ print("LOADED", *sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_merge_loads_nothing_that_is_excepted_for_never_running(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", A_MERGE, str(tmp_path)],

@@ -14,6 +14,8 @@ from pipeline.runtime import compile_network
 from training.beats.data import Example, clip_example, draw, held_out, load, prepare, targets
 from training.clips import CLIP_SAMPLES, write_clip
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ.get("TRAINING_PYTHON", ROOT / ".venv-train" / "bin" / "python"))
 needs_torch = pytest.mark.skipif(

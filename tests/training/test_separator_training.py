@@ -27,6 +27,8 @@ from training.separation.weights import load_weights, save_weights
 if TYPE_CHECKING:
     from pipeline.types import Signal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 FRAME_LENGTH = 1024
 PARTS = (0.4, 0.3, 0.2, 0.1)

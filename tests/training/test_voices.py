@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Mono = npt.NDArray[np.float32]
 
+pytestmark = pytest.mark.slow
+
 _REAL = Path(__file__).parents[3] / "shared" / "audio" / "training"
 
 
