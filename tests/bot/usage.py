@@ -93,7 +93,7 @@ def _used_component(custom_id: str) -> Iterator[str]:
 def _left(config: pytest.Config) -> list[str]:
     """Return what no test has used, if all tests have run."""
     option = config.option
-    chosen = option.keyword or option.markexpr or option.deselect or option.ignore
+    chosen = option.keyword or option.markexpr or option.deselect or option.ignore or option.lf
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if chosen or not whole or option.collectonly:
         return []
